@@ -1,0 +1,97 @@
+package status
+
+import (
+	"fmt"
+
+	"github.com/sniroute/sniroute/pkg/route"
+)
+
+// A Report is what `sniroute status -json` prints.
+type Report struct {
+	Ready   bool     `json:"ready"`
+	Waiting []string `json:"waiting_for"` // why it is not ready
+	Status
+	Traffic Traffic `json:"traffic"`
+}
+
+// An Explanation says, rule by rule, what happens to a name.
+type Explanation struct {
+	Name      string     `json:"name"`
+	Listeners []Decision `json:"listeners"` // for connections to each listener
+	DNS       []Step     `json:"dns"`       // for questions from the LAN
+}
+
+// A Decision is what one listener does with a name.
+type Decision struct {
+	Listener string `json:"listener"`
+	Steps    []Step `json:"steps"`
+}
+
+// A Step is one rule that was looked at.
+type Step struct {
+	Rule    string `json:"rule"`
+	Matched bool   `json:"matched"`
+	Detail  string `json:"detail"`
+}
+
+// ReportOf asks the daemon for all that there is to report.
+func ReportOf(d Daemon) Report {
+	s := d.Status()
+	waiting := Waiting(s)
+	return Report{Ready: len(waiting) == 0, Waiting: waiting, Status: s, Traffic: d.Traffic()}
+}
+
+// Waiting returns why the daemon is not ready, one sentence a reason; none when it is. It is ready when a configuration
+// is in force, all listeners are open and every source is current or at least served from the last known state.
+func Waiting(s Status) []string {
+	reasons := []string{}
+	if !s.Config.Loaded {
+		reasons = append(reasons, "no configuration is loaded")
+	}
+	for _, l := range s.Listeners {
+		if !l.Open {
+			reasons = append(reasons, because(fmt.Sprintf("listener %s is not open", l.Name), l.Error))
+		}
+	}
+	for _, source := range s.Sources {
+		if !source.Synced && !source.FromState {
+			reason := ""
+			if len(source.Errors) > 0 {
+				reason = source.Errors[0]
+			}
+			reasons = append(reasons, because(fmt.Sprintf("%s %s has not been read yet", source.Kind, source.Name), reason))
+		}
+	}
+	return reasons
+}
+
+func because(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
+}
+
+// ExplanationOf says what the daemon's table does with a name.
+func ExplanationOf(d Daemon, name string) Explanation {
+	e := Explanation{Name: name, Listeners: []Decision{}, DNS: []Step{}}
+	table := d.Table()
+	for _, l := range d.Status().Listeners {
+		wan, dns := table.Explain(l.Name, name)
+		e.Listeners = append(e.Listeners, Decision{l.Name, steps(wan)})
+		e.DNS = steps(dns)
+	}
+	if len(e.Listeners) == 0 {
+		_, dns := table.Explain("", name)
+		e.DNS = steps(dns)
+	}
+	return e
+}
+
+func steps(list []route.Step) []Step {
+	out := make([]Step, len(list))
+	for i, s := range list {
+		out[i] = Step{s.Rule, s.Matched, s.Detail}
+	}
+	return out
+}
