@@ -1,0 +1,130 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// isolatedVariable marks the environment of the restarted program.
+const isolatedVariable = "SNIROUTE_LAB_ISOLATED"
+
+// Isolated reports whether this program runs in namespaces of its own.
+func Isolated() bool { return os.Getpid() == 1 && os.Getenv(isolatedVariable) != "" }
+
+// Isolate restarts the program in network, process and mount namespaces of its own and, for a plain user, in a user
+// namespace in which it is root. It belongs at the beginning of main or TestMain. In the program that was started
+// first it returns only an error, otherwise it exits with the status of the second; in the second it returns nil.
+//
+// There, /run is an empty file system in memory, the one place to put files that should not outlive the lab; no
+// network interface exists but loopback; and the death of either program, even by SIGKILL, ends every process that was
+// started since.
+func Isolate() error {
+	if Isolated() {
+		return furnish()
+	}
+	status, err := restart()
+	if err != nil {
+		return err
+	}
+	os.Exit(status)
+	return nil
+}
+
+// restart runs this program again in new namespaces, passes signals on to it and returns its exit status.
+func restart() (int, error) {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), isolatedVariable+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	runtime.LockOSThread() // Pdeathsig is about the thread that starts, not about the process
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("make namespaces: %w%s", err, remedy(err))
+	}
+	exited := make(chan struct{})
+	forwarded := make(chan struct{})
+	go func() {
+		defer close(forwarded)
+		for {
+			select {
+			case s := <-signals:
+				_ = cmd.Process.Signal(s) // fails only when it has just ended
+			case <-exited:
+				return
+			}
+		}
+	}()
+	err := cmd.Wait()
+	close(exited)
+	<-forwarded
+	if failure := (*exec.ExitError)(nil); err != nil && !errors.As(err, &failure) {
+		return 0, fmt.Errorf("wait for the isolated program: %w", err)
+	}
+	if status := cmd.ProcessState.ExitCode(); status >= 0 {
+		return status, nil
+	}
+	return 1, nil // ended by a signal
+}
+
+// remedy says what the person at the keyboard can do when namespaces are refused.
+func remedy(err error) string {
+	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.ENOSPC) &&
+		!errors.Is(err, syscall.EINVAL) {
+		return ""
+	}
+	if os.Geteuid() == 0 {
+		return " (root may not make namespaces here: in a container it needs CAP_SYS_ADMIN and CAP_NET_ADMIN)"
+	}
+	for _, knob := range []struct{ path, refusing, command string }{
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
+			"sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
+		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=1000"},
+	} {
+		value, err := os.ReadFile(knob.path)
+		if err == nil && strings.TrimSpace(string(value)) == knob.refusing {
+			return " (this kernel keeps user namespaces from plain users: run as root, or `" + knob.command + "`)"
+		}
+	}
+	return " (no user namespaces for plain users here: run as root)"
+}
+
+// furnish gives the new namespaces what a program expects to find: its own /proc, a private /run, loopback.
+func furnish() error {
+	for _, m := range []struct {
+		source, target, kind string
+		flags                uintptr
+		options              string
+	}{
+		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""},
+		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=0755"},
+	} {
+		if err := unix.Mount(m.source, m.target, m.kind, m.flags, m.options); err != nil {
+			return fmt.Errorf("mount %s%s on %s: %w%s", m.kind, m.source, m.target, err, remedy(err))
+		}
+	}
+	return ip("link", "set", "lo", "up")
+}
