@@ -37,4 +37,12 @@ type Claim struct {
 
 	OneLabel bool // a wildcard host takes exactly one label (Ingress); otherwise one or more (Gateway API)
 	Solver   bool // cert-manager's HTTP-01 solver: claims port-80 challenges alone
+
+	// StatusHostname is the host name that the status gives in place of an address. It is never resolved: a claim
+	// that has no address besides is refused.
+	StatusHostname string
+
+	// NotAccepted says in a sentence why the cluster itself did not accept the object for this host (a Gateway that
+	// refused the route, for example). Empty: it did. Such a claim is only shown, as refused.
+	NotAccepted string
 }

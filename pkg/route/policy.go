@@ -21,11 +21,11 @@ type Source struct {
 	Domains              []Domain
 	Targets              []netip.Prefix // the only addresses its names may point to; nil: private ones (RFC 1918, RFC 4193)
 	Wildcards            bool           // wildcard hosts are admitted
-	MaxHosts             int
-	MaxHostsPerNamespace int
-	IgnoreOtherClasses   bool // objects that no class selects: claim nothing, rather than LAN DNS only
-	RefuseShared         bool // an exposed host that shares an address and port with an internal one becomes internal
-	PreferExposed        bool // LAN DNS answers the exposed address for a host that has both
+	MaxHosts             int            // that routes exist for; 0 or less: DefaultMaxHosts
+	MaxHostsPerNamespace int            // 0 or less: DefaultMaxHostsPerNamespace
+	IgnoreOtherClasses   bool           // objects that no class selects: claim nothing, rather than LAN DNS only
+	RefuseShared         bool           // an exposed host that shares an address and port with an internal one becomes internal
+	PreferExposed        bool           // LAN DNS answers the exposed address for a host that has both
 }
 
 // A Domain is a name that a source may claim hosts at or below. Where several fit, the most specific decides.
@@ -34,7 +34,15 @@ type Domain struct {
 	Namespace string // the only namespace that may claim in it; empty: all
 }
 
-// A Class selects claims, host by host. All selectors that are given must match; the first Class that matches wins.
+// The bounds of what one source and one namespace may hold, and one host.
+const (
+	DefaultMaxHosts             = 4096
+	DefaultMaxHostsPerNamespace = 256
+	MaxAddresses                = 64
+)
+
+// A Class selects claims, host by host. All selectors that are given must match; the first Class that matches wins. A
+// Class without any selector matches nothing. An object of kind Service is exposed only by a Class with Namespaces.
 type Class struct {
 	Name         string
 	Source       string // the cluster or manifests section whose claims it selects
@@ -88,7 +96,7 @@ type Router struct {
 type Backend struct {
 	Name     string // the section's, or SOURCE/CLASS/ADDRESS[,ADDRESS...]
 	Servers  []Server
-	HTTPPort uint16 // where ACME challenges go, at the servers' addresses
+	HTTPPort uint16 // where plain HTTP goes, at the servers' addresses; 0: nowhere, the claim has no such port
 	Options  BackendOptions
 }
 

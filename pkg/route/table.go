@@ -13,7 +13,14 @@ type Table struct {
 	Refused  []Refusal // sorted by host, source, object
 	Backends []Backend // static ones and those of exposed claims, sorted by name; Route.Backend is an index into it
 
-	// The rest is the index that Lookup uses.
+	Ignored    []Refusal        // claims that ask for nothing now: no address yet, or an ignored class; Reason is empty
+	Challenges []Challenge      // where port-80 challenges of solver objects go, sorted by host
+	Shared     []netip.AddrPort // sorted; where something exposed and an internal host meet
+
+	index    index          // what Lookup uses
+	defaults map[string]int // by listener
+	records  []Record
+	names    nameRules // what Explain says about names
 }
 
 // A Route says what happens to one host.
@@ -32,11 +39,15 @@ type Route struct {
 	Listeners []string // the listeners that it serves; nil: all. A route that is not exposed refuses on all.
 	Allow     []netip.Prefix
 	Deny      []netip.Prefix
+
+	static bool     // written by hand
+	except []string // of a claim's wildcard: domains below it that another namespace holds, and the LAN's own
+	dnsWhy string   // why DNS is empty, or answers another object's addresses
 }
 
 // A Refusal is a claim that policy did not accept, with the first rule that it failed.
 type Refusal struct {
-	Host   string // as claimed, at most 253 bytes, escaped for display by whoever prints it
+	Host   string // as claimed, at most 253 bytes; may hold any byte: escaped for display by whoever prints it
 	Source string
 	Object string
 	Reason Reason
@@ -46,7 +57,7 @@ type Refusal struct {
 // A Reason is the rule that refused a claim.
 type Reason string
 
-// The reasons, in the order in which the rules apply.
+// The reasons, in the order in which the rules apply; not_accepted is the source's own and comes before all.
 const (
 	ReasonName        Reason = "name"
 	ReasonDomain      Reason = "domain"
@@ -65,4 +76,19 @@ type Record struct {
 	Name      string // lower case; "*.NAME" for a wildcard
 	Addresses []netip.Addr
 	OneLabel  bool // of a wildcard
+
+	// Except are names below a wildcard where, and below which, it must not answer: they are the router's own, another
+	// namespace's, or a static route's.
+	Except []string
+}
+
+// A Challenge says where HTTP-01 challenges (RFC 8555 8.3) for a host go while a solver object stands. It is no route:
+// it neither exposes the host nor gives it a DNS record.
+type Challenge struct {
+	Host    string
+	Servers []netip.AddrPort
+	Exposed bool // the solver's class is exposed; a route for the host, where there is one, decides instead
+	Source  string
+	Object  string
+	Merged  []string // other solver objects for the same host at the same addresses
 }

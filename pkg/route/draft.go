@@ -1,0 +1,94 @@
+package route
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// A draft is a Route in the making.
+type draft struct {
+	Route
+	backend string // its name, where the route is exposed
+
+	// Where connections from the WAN would go, and where what only the LAN may have is served.
+	outside, inside []netip.AddrPort
+
+	lead         *candidate // of a claim that is exposed
+	refuseShared bool       // sharing an address makes it internal, instead of a warning
+}
+
+// draft makes the route of a complete entry.
+func (e *entry) draft(s *source) *draft {
+	lead := e.exposed
+	if lead == nil {
+		lead = e.internal
+	}
+	d := &draft{
+		Route: Route{
+			Host:     e.host,
+			OneLabel: e.oneLabel,
+			Source:   e.owner.source,
+			Object:   clip(lead.Object.String(), maxObject),
+			except:   e.except,
+		},
+		refuseShared: s.RefuseShared,
+	}
+	if lead.class != nil {
+		d.Class = lead.class.Name
+	}
+	if e.exposed != nil {
+		class := e.exposed.class
+		d.Exposed = true
+		d.lead = e.exposed
+		d.Listeners = slices.Clone(class.Listeners)
+		d.Allow = slices.Clone(class.Allow)
+		d.Deny = slices.Clone(class.Deny)
+		d.outside = endpoints(e.exposed.addresses, e.exposed.https)
+	}
+	if e.internal != nil {
+		d.inside = endpoints(e.internal.addresses, e.internal.https)
+	}
+	e.answer(d, s.PreferExposed)
+	d.Merged = e.objects(d.Object)
+	return d
+}
+
+// answer sets what the LAN's DNS answers.
+func (e *entry) answer(d *draft, preferExposed bool) {
+	from := e.internal
+	switch {
+	case e.internal == nil:
+		from = e.exposed
+	case e.exposed != nil && preferExposed:
+		from = e.exposed
+		d.dnsWhy = "lan_prefer is exposed"
+	case e.exposed != nil:
+		d.dnsWhy = "the addresses of " + clip(e.internal.Object.String(), maxObject) + ": lan_prefer is internal"
+	}
+	if from.noDNS {
+		d.dnsWhy = "the domain '*' routes, but publishes no DNS"
+		return
+	}
+	d.DNS = slices.Clone(from.addresses)
+}
+
+// objects names what the route stands for besides the object that decides, sorted.
+func (e *entry) objects(object string) []string {
+	var names []string
+	if e.exposed != nil && e.internal != nil {
+		names = append(names, clip(e.internal.Object.String(), maxObject))
+	}
+	for _, c := range e.merged {
+		names = append(names, clip(c.Object.String(), maxObject))
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == object })
+}
+
+func endpoints(addresses []netip.Addr, port uint16) []netip.AddrPort {
+	list := make([]netip.AddrPort, len(addresses))
+	for i, a := range addresses {
+		list[i] = netip.AddrPortFrom(a, port)
+	}
+	return list
+}

@@ -1,0 +1,110 @@
+package route
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// staticHosts are the hosts that static routes hold against all claims: theirs, and all below their wildcards. A route
+// for one ALPN protocol holds nothing: other hellos for its host go on.
+type staticHosts struct {
+	hosts map[string]string // host, perhaps a wildcard, to the section's name
+}
+
+// holder returns the section that holds host against claims, or "".
+func (h staticHosts) holder(host string) string {
+	if name := h.hosts[host]; name != "" {
+		return name
+	}
+	if len(h.hosts) == 0 {
+		return ""
+	}
+	for up, ok := parent(stripWildcard(host)); ok; up, ok = parent(up) {
+		if name := h.hosts["*."+up]; name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// makeStatic turns the static routes into drafts. Where two sections have the same host and protocol on one listener,
+// the first counts and the second is refused. A route whose backend is not there forwards nothing: it refuses.
+func makeStatic(p *Policy) (drafts []*draft, hosts staticHosts, refused []Refusal) {
+	backends := make(map[string]*Backend, len(p.Backends))
+	for i := range p.Backends {
+		backends[p.Backends[i].Name] = &p.Backends[i]
+	}
+	hosts.hosts = make(map[string]string)
+	type key struct{ host, alpn string }
+	taken := make(map[key][]*draft)
+	for i := range p.Static {
+		s := &p.Static[i]
+		for _, spelled := range s.Hosts {
+			refuse := func(reason Reason, detail string) {
+				refused = append(refused, Refusal{clip(spelled, maxName), s.Name, s.Name, reason, detail})
+			}
+			host, problem := normalize(spelled)
+			if problem == "" && numericTop(stripWildcard(host)) {
+				problem = "it reads as an IP address, which is no server name (RFC 6066 3)"
+			}
+			if problem != "" {
+				refuse(ReasonName, problem)
+				continue
+			}
+			d := s.draft(host, backends[s.Backend])
+			k := key{host, s.ALPN}
+			if first := overlapping(taken[k], d); first != nil {
+				refuse(ReasonStatic, "route "+first.Source+" has it on the same listener")
+				continue
+			}
+			taken[k] = append(taken[k], d)
+			drafts = append(drafts, d)
+			if s.ALPN == "" && hosts.hosts[host] == "" {
+				hosts.hosts[host] = s.Name
+			}
+		}
+	}
+	return drafts, hosts, refused
+}
+
+// draft makes the static route for one of its hosts. b is nil where there is no such backend.
+func (s *Static) draft(host string, b *Backend) *draft {
+	d := &draft{Route: Route{
+		Host:   host,
+		ALPN:   s.ALPN,
+		DNS:    distinct(s.DNS),
+		Source: s.Name,
+		Object: s.Name,
+		static: true,
+	}}
+	if s.Expose && b != nil {
+		d.Exposed = true
+		d.Listeners = slices.Clone(s.Listeners)
+		d.Allow = slices.Clone(s.Allow)
+		d.Deny = slices.Clone(s.Deny)
+		d.backend = b.Name
+		for i := range b.Servers {
+			d.outside = append(d.outside, b.Servers[i].Address)
+		}
+	} else {
+		for _, a := range d.DNS {
+			d.inside = append(d.inside, netip.AddrPortFrom(a, 443))
+		}
+	}
+	return d
+}
+
+// overlapping returns the draft that serves a listener that d serves too.
+func overlapping(drafts []*draft, d *draft) *draft {
+	for _, other := range drafts {
+		if !d.Exposed || !other.Exposed || d.Listeners == nil || other.Listeners == nil {
+			return other
+		}
+		for _, l := range d.Listeners {
+			if slices.Contains(other.Listeners, l) {
+				return other
+			}
+		}
+	}
+	return nil
+}
