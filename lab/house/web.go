@@ -15,7 +15,8 @@ import (
 )
 
 // A Web is an nginx on one host, with a certificate for each site. `/` says which site of which host answered, at which
-// address, and to whom; any other path is a file below Documents. A name that is no site gets the first one.
+// address, and to whom; any other path is a file below Documents, sent with at most RATE bytes a second if the request ends
+// in ?rate=RATE. A name that is no site gets the first one.
 type Web struct {
 	*Service
 	Host      *Host
@@ -43,7 +44,9 @@ http {
 	fastcgi_temp_path {{.Dir}}/fastcgi;
 	uwsgi_temp_path {{.Dir}}/uwsgi;
 	scgi_temp_path {{.Dir}}/scgi;
+	ssl_protocols TLSv1.2 TLSv1.3;
 	sendfile on;
+	limit_rate $arg_rate;
 	root {{.Documents}};
 {{- range $i, $site := .Sites}}
 	server {

@@ -13,8 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolatedVariable marks the environment of the restarted program.
+// isolatedVariable marks the environment of the restarted program; its value becomes what PID returns.
 const isolatedVariable = "SNIROUTE_LAB_ISOLATED"
+
+// PID returns the program's process id as the machine outside the lab sees it (inside it is 1): the target with which
+// nsenter(1) enters the lab.
+func PID() string { return os.Getenv(isolatedVariable) }
 
 // Isolated reports whether this program runs in namespaces of its own.
 func Isolated() bool { return os.Getpid() == 1 && os.Getenv(isolatedVariable) != "" }
@@ -111,8 +115,19 @@ func remedy(err error) string {
 	return " (no user namespaces for plain users here: run as root)"
 }
 
-// furnish gives the new namespaces what a program expects to find: its own /proc, a private /run, loopback.
+// furnish gives the new namespaces what a program expects to find: its own /proc, a private /run, loopback, and the
+// administrator's programs on the PATH of a plain user.
 func furnish() error {
+	outside, err := os.Readlink("/proc/self") // still the outer /proc
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(
+		os.Setenv(isolatedVariable, outside),
+		os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"),
+	); err != nil {
+		return err
+	}
 	for _, m := range []struct {
 		source, target, kind string
 		flags                uintptr

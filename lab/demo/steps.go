@@ -1,0 +1,348 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A step does something and returns what was seen.
+type step struct {
+	did string
+	try func(d *demo, ctx context.Context) (seen string, err error)
+}
+
+// second is how soon a change must be seen.
+const second = time.Second
+
+func steps() []step {
+	return []step{
+		{"before any Ingress, " + app1 + " is a name like any other", (*demo).unclaimed},
+		{"an Ingress file for " + app1 + " is dropped in", func(d *demo, ctx context.Context) (string, error) {
+			return d.deploy(ctx, "app1", app1)
+		}},
+		{"a second one, for " + app2, func(d *demo, ctx context.Context) (string, error) {
+			return d.deploy(ctx, "app2", app2)
+		}},
+		{"an unknown name, and a client without SNI", (*demo).unknown},
+		{"an Ingress file of the internal class, for " + intern, (*demo).internal},
+		{"a hello split over two records, in the middle of the name", (*demo).split},
+		{"a post-quantum hello, whole and split", (*demo).postQuantum},
+		{"a plain-HTTP client on port 443", (*demo).plainHTTP},
+		{"a download of 200 MB", (*demo).download},
+		{"a client that closes its sending side after the request", (*demo).halfClose},
+		{"a hostile file: google.com, 127.0.0.1, hosts of another namespace", (*demo).hostile},
+		{"the Ingress file of " + app1 + " is removed", (*demo).remove},
+		{"the metrics, against what the clients saw", (*demo).count},
+		{"sniroute is killed with -9 and started again", (*demo).kill},
+		{"the metrics since then", (*demo).count},
+	}
+}
+
+func (d *demo) unclaimed(ctx context.Context) (string, error) {
+	if err := errors.Join(
+		d.reach(ctx, app1, nasName),
+		d.answers(ctx, app1, "A", d.house.Public.IPv4.String()),
+	); err != nil {
+		return "", err
+	}
+	return "its connections reach the NAS, its DNS answer is the internet's", nil
+}
+
+// deploy drops an external Ingress in and waits for its effects.
+func (d *demo) deploy(ctx context.Context, name, host string) (string, error) {
+	if err := d.manifest(name+".yaml", externalApp(name, host)); err != nil {
+		return "", err
+	}
+	begin := time.Now()
+	routed, err := until(ctx, begin, second, func() error { return d.reach(ctx, host, host) })
+	if err != nil {
+		return "", err
+	}
+	answered, err := until(ctx, begin, second, func() error { return d.answers(ctx, host, "A", "192.168.0.3") })
+	if err != nil {
+		return "", err
+	}
+	// No other question about the name leaks to the internet, while names below it still go there.
+	if err := errors.Join(
+		d.answers(ctx, host, "AAAA", ""),
+		d.answers(ctx, host, "HTTPS", ""),
+		d.answers(ctx, "_acme-challenge."+host, "A", d.house.Public.IPv4.String()),
+	); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("WAN gets its certificate after %v, LAN's dig 192.168.0.3 after %v", routed, answered), nil
+}
+
+func (d *demo) unknown(ctx context.Context) (string, error) {
+	if err := errors.Join(
+		d.reach(ctx, "unknown.example.com", nasName),
+		d.reach(ctx, "", nasName),
+	); err != nil {
+		return "", err
+	}
+	return "both get the certificate of " + nasName, nil
+}
+
+func (d *demo) internal(ctx context.Context) (string, error) {
+	if err := d.manifest("wiki.yaml", internalApp("wiki", intern)); err != nil {
+		return "", err
+	}
+	begin := time.Now()
+	answered, err := until(ctx, begin, second, func() error { return d.answers(ctx, intern, "A", "192.168.0.5") })
+	if err != nil {
+		return "", err
+	}
+	if _, err := until(ctx, begin, second, func() error { return d.reach(ctx, intern, "alert 112") }); err != nil {
+		return "", err
+	}
+	page, err := d.house.Client.Output(d.curl(ctx, d.house.Client, "192.168.0.5", intern, "/"))
+	if err != nil {
+		return "", err
+	}
+	want := intern + " on internal at 192.168.0.5:443, asked by 192.168.0.100\n"
+	if string(page) != want {
+		return "", fmt.Errorf("the LAN client got %q instead of %q", page, want)
+	}
+	return fmt.Sprintf("WAN gets alert 112 (unrecognized_name), LAN's dig 192.168.0.5 after %v and its curl the page",
+		answered), nil
+}
+
+func (d *demo) split(ctx context.Context) (string, error) {
+	// Without the post-quantum share the hello is a small one.
+	small := &tls.Config{CurvePreferences: []tls.CurveID{tls.X25519}}
+	size, err := d.helloFrom(ctx, small, twoRecords(app1))
+	return fmt.Sprintf("%d bytes, sent 30 ms apart, reach %s", size, app1), err
+}
+
+func (d *demo) postQuantum(ctx context.Context) (string, error) {
+	quantum := func() *tls.Config {
+		return &tls.Config{CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519}}
+	}
+	size, err := d.helloFrom(ctx, quantum(), whole)
+	if err != nil {
+		return "", err
+	}
+	if size < 1448 {
+		return "", fmt.Errorf("the hello has %d bytes: no post-quantum key share", size)
+	}
+	_, err = d.helloFrom(ctx, quantum(), twoRecords(app1))
+	return fmt.Sprintf("%d bytes with X25519MLKEM768 reach %s both ways", size, app1), err
+}
+
+func (d *demo) plainHTTP(ctx context.Context) (string, error) {
+	out, err := d.house.WAN.Output(exec.CommandContext(ctx, "curl", "-sS", "http://"+wanAddress.String()+"/"))
+	const emptyReply = 52 // curl(1)
+	failure := (*exec.ExitError)(nil)
+	if !errors.As(err, &failure) || failure.ExitCode() != emptyReply || len(out) > 0 {
+		d.seen.spoil()
+		return "", fmt.Errorf("curl got %q, %v instead of an empty reply", out, err)
+	}
+	d.seen.refused("not_tls")
+	return "closed without a byte (curl: empty reply)", nil
+}
+
+func (d *demo) download(ctx context.Context) (string, error) {
+	const size = 200_000_000
+	path := filepath.Join(d.external.Documents, "download")
+	file, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(path)
+	sent := sha256.New()
+	_, err = io.CopyN(io.MultiWriter(file, sent), rand.NewChaCha8([32]byte{1}), size)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return "", err
+	}
+
+	received := sha256.New()
+	cmd := d.curl(ctx, d.house.WAN, d.house.Public.IPv4.String(), app1, "/download")
+	cmd.Stdout = received
+	begin := time.Now()
+	if err := d.house.WAN.Run(cmd); err != nil {
+		return "", fmt.Errorf("curl: %w", err)
+	}
+	took := time.Since(begin).Seconds()
+	if string(sent.Sum(nil)) != string(received.Sum(nil)) {
+		return "", errors.New("the checksum differs")
+	}
+	return fmt.Sprintf("same checksum, %.1f s", took), nil
+}
+
+// halfClose asks for more than nginx will send at once at the given rate: most of the answer comes after the FIN.
+func (d *demo) halfClose(ctx context.Context) (string, error) {
+	content := strings.Repeat("sniroute\n", 30_000)
+	if err := os.WriteFile(filepath.Join(d.external.Documents, "slow"), []byte(content), 0o644); err != nil {
+		return "", err
+	}
+	conn, under, err := d.dialTLS(ctx, &tls.Config{ServerName: app1}, whole)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return "", err
+		}
+	}
+	request := "GET /slow?rate=150k HTTP/1.1\r\nHost: " + app1 + "\r\nConnection: close\r\n\r\n"
+	if _, err := io.WriteString(conn, request); err != nil {
+		return "", err
+	}
+	begin := time.Now()
+	if err := under.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return "", err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return "", fmt.Errorf("after %d bytes: %w", len(body), err)
+	}
+	if string(body) != content {
+		return "", fmt.Errorf("%d bytes came instead of %d, or others", len(body), len(content))
+	}
+	return fmt.Sprintf("the whole answer, %d kB, came until %.1f s after that", len(body)/1000,
+		time.Since(begin).Seconds()), nil
+}
+
+func (d *demo) hostile(ctx context.Context) (string, error) {
+	before, err := d.routes(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := d.manifest("hostile.yaml", hostile()); err != nil {
+		return "", err
+	}
+	want := map[string]string{
+		"google.com":     "domain",
+		"evil." + domain: "target",
+		app2:             "owned",
+		intern:           "owned",
+	}
+	var after routes
+	if _, err := until(ctx, time.Now(), second, func() error {
+		if after, err = d.routes(ctx); err != nil {
+			return err
+		}
+		reasons := make(map[string]string)
+		for _, r := range after.Refused {
+			reasons[r.Host] = r.Reason
+		}
+		for host, reason := range want {
+			if reasons[host] != reason {
+				return fmt.Errorf("%s is refused for %q instead of %q", host, reasons[host], reason)
+			}
+		}
+		return nil
+	}); err != nil {
+		return "", err
+	}
+	if string(before.Routes) != string(after.Routes) {
+		return "", fmt.Errorf("the routes were %s and are %s", before.Routes, after.Routes)
+	}
+	if err := errors.Join(
+		d.reach(ctx, "google.com", nasName),
+		d.reach(ctx, app2, app2),
+		d.reach(ctx, intern, "alert 112"),
+		d.answers(ctx, "google.com", "A", "203.0.113.99"),
+		d.answers(ctx, "evil."+domain, "A", d.house.Public.IPv4.String()),
+		d.answers(ctx, intern, "A", "192.168.0.5"),
+	); err != nil {
+		return "", err
+	}
+	reasons := make([]string, 0, len(after.Refused))
+	for _, r := range after.Refused {
+		reasons = append(reasons, r.Host+" ("+r.Reason+")")
+	}
+	return "same table, same answers; `sniroute routes` lists as refused " + strings.Join(reasons, ", "), nil
+}
+
+func (d *demo) remove(ctx context.Context) (string, error) {
+	if err := errors.Join(d.manifest("app1.yaml", ""), d.manifest("hostile.yaml", "")); err != nil {
+		return "", err
+	}
+	begin := time.Now()
+	gone, err := until(ctx, begin, second, func() error { return d.reach(ctx, app1, nasName) })
+	if err != nil {
+		return "", err
+	}
+	forgotten, err := until(ctx, begin, second, func() error {
+		return d.answers(ctx, app1, "A", d.house.Public.IPv4.String())
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := d.reach(ctx, app2, app2); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("WAN reaches the NAS after %v, dig is the internet's again after %v", gone, forgotten), nil
+}
+
+func (d *demo) kill(ctx context.Context) (string, error) {
+	before, err := d.routes(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := d.daemon.Stop(syscall.SIGKILL); err != nil {
+		return "", err
+	}
+	if err := d.answers(ctx, app2, "A", "192.168.0.3"); err != nil {
+		return "", fmt.Errorf("while sniroute is down: %w", err)
+	}
+	d.seen.reset()
+	begin := time.Now()
+	if d.daemon, err = d.house.StartDaemon(ctx, d.binary); err != nil {
+		return "", err
+	}
+	back, err := until(ctx, begin, second, func() error {
+		after, err := d.routes(ctx)
+		if err == nil && string(after.Routes) != string(before.Routes) {
+			err = fmt.Errorf("the routes were %s and are %s", before.Routes, after.Routes)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(
+		d.reach(ctx, app2, app2),
+		d.reach(ctx, intern, "alert 112"),
+		d.reach(ctx, app1, nasName),
+		d.answers(ctx, app2, "A", "192.168.0.3"),
+	); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("the same table after %v; DNS answered meanwhile", back), nil
+}
+
+// count asks until the last connections have ended: a connection is counted at its end.
+func (d *demo) count(ctx context.Context) (string, error) {
+	if _, err := until(ctx, time.Now(), 3*time.Second, func() error {
+		metrics, err := d.metrics(ctx)
+		if err != nil {
+			return err
+		}
+		return d.seen.agrees(metrics)
+	}); err != nil {
+		return "", err
+	}
+	return d.seen.String(), nil
+}
