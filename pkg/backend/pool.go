@@ -116,10 +116,18 @@ func (p *Pool) Closed(server int) { p.servers[server].active.Add(-1) }
 // Failed counts a connect to the server that failed.
 func (p *Pool) Failed(server int) { p.servers[server].failed.Add(1) }
 
+// Len returns the number of servers, at most MaxServers.
+func (p *Pool) Len() int { return len(p.servers) }
+
 // Active returns the connections of the server, Failures the connects that failed, Up whether it may be picked.
 func (p *Pool) Active(server int) int      { return int(p.servers[server].active.Load()) }
 func (p *Pool) Failures(server int) uint32 { return p.servers[server].failed.Load() }
 func (p *Pool) Up(server int) bool         { return !p.servers[server].down.Load() }
+
+// Continues reports whether p is the same servers as old with the same state, under changed options perhaps.
+func (p *Pool) Continues(old *Pool) bool {
+	return len(p.servers) == len(old.servers) && (len(p.servers) == 0 || &p.servers[0] == &old.servers[0])
+}
 
 // A Set holds the pools of the current table by name, and keeps the state of those that did not change.
 type Set struct {

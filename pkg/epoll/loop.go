@@ -178,6 +178,8 @@ func (l *Loop) Run(h Handler) error {
 	for {
 		n, err := l.wait(more)
 		if err != nil {
+			l.Stop() // nobody may wait for what would never run
+			l.runPosted()
 			return fmt.Errorf("waiting for events: %w", err)
 		}
 		l.now = uint32(time.Since(l.start) / time.Millisecond)
@@ -230,11 +232,9 @@ func (l *Loop) wait(more bool) (int, error) {
 	}
 	// The clock has moved on since the last batch, so a timer may be due by now.
 	now := uint32(time.Since(l.start) / time.Millisecond)
-	for {
-		n, err := unix.EpollWait(l.fd, l.events[:], l.timers.timeout(now))
-		if err == unix.EINTR { // Go preempts goroutines by signal
-			return 0, nil
-		}
-		return n, err
+	blocked, err := unix.EpollWait(l.fd, l.events[:], l.timers.timeout(now))
+	if err == unix.EINTR { // Go preempts goroutines by signal
+		return 0, nil
 	}
+	return blocked, err
 }

@@ -1,21 +1,45 @@
 // Package proxy takes the connections that reach the router, peeks at the TLS ClientHello and hands each one on to the
-// backend that the route table names. TLS is never terminated.
+// backend that the route table names. TLS is never terminated, and every byte that the client sent reaches the server
+// unchanged.
+//
+//	p, err := proxy.New(proxy.Options{Logger: logger})
+//	err = p.Setup(proxy.Setup{Listeners: listeners, Limits: limits}) // and again at each reload
+//	p.SetTable(table)                                                // and again at each change
+//	err = p.Run(ctx)
+//
+// What happens to a connection:
+//
+//  1. It is accepted if the limits allow it, and read until its ClientHello is complete, within the listener's inspect
+//     delay (peek).
+//  2. The table decides by name where it goes; decide is a pure function. Refused ones get a TLS alert.
+//  3. The servers of the backend are tried in turn until one accepts (connect), and gets what the client sent.
+//  4. Bytes, ends of streams and resets are passed on both ways (relay) until both sides have ended.
+//
+// Each event loop is one goroutine with its own listening sockets and its own connections, which live in a slab without
+// pointers: no goroutine, no channel, no lock and no allocation for each connection.
 package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/sniroute/sniroute/pkg/backend"
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
 // Options are fixed for the life of a Proxy.
 type Options struct {
 	Loops  int                   // event loops; 0: one, or two from four cores on
-	Local  func(netip.Addr) bool // whether an address is the router's own; nil: none is
-	Logger *slog.Logger
+	Local  func(netip.Addr) bool // whether an address is the router's own; nil: loopback is. Called from all loops.
+	Logger *slog.Logger          // nil: slog.Default()
 }
 
 // Limits bound what strangers can make the proxy hold.
@@ -30,11 +54,11 @@ type Limits struct {
 // A Listener is one section of the configuration.
 type Listener struct {
 	Name         string
-	HTTP         bool // plain HTTP instead of TLS
+	HTTP         bool // plain HTTP instead of TLS: not served yet
 	Addresses    []netip.AddrPort
 	InspectDelay time.Duration
-	NonTLS       string // "reject", "default", or the name of a backend
-	AcceptProxy  []netip.Prefix
+	NonTLS       string         // "reject", "default", or the name of a backend
+	AcceptProxy  []netip.Prefix // peers that must send a PROXY protocol header: not served yet
 	Allow        []netip.Prefix
 	Deny         []netip.Prefix
 }
@@ -45,71 +69,185 @@ type Setup struct {
 	Limits    Limits
 }
 
-// A Proxy owns the listening sockets and the event loops.
-type Proxy struct{}
+// maxListeners bounds the names that listeners ever had.
+const maxListeners = 1 << 15
 
-// New makes a Proxy without listeners.
-func New(o Options) (*Proxy, error) { return &Proxy{}, nil }
+// drainAtStop is how long connections may go on after Run was told to end: procd starts the next daemon only when this
+// one is gone.
+const drainAtStop = time.Second
+
+// A Proxy owns the listening sockets and the event loops. Its methods may be called from any goroutine.
+type Proxy struct {
+	shared *shared
+	loops  []*loop
+
+	mu      sync.Mutex
+	setup   Setup
+	slots   []string                  // names of listeners, present and past: their index is the loops'
+	open    map[netip.AddrPort]uint16 // the addresses that are listened on, and their listener
+	pools   backend.Set
+	running bool
+}
+
+// New makes a Proxy without listeners. Run must be called to release what it holds.
+func New(o Options) (*Proxy, error) {
+	if o.Loops <= 0 {
+		o.Loops = 1
+		if runtime.NumCPU() >= 4 {
+			o.Loops = 2
+		}
+	}
+	if o.Local == nil {
+		o.Local = netip.Addr.IsLoopback
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	p := &Proxy{
+		shared: &shared{sources: newSources(), local: o.Local, logger: o.Logger},
+		open:   make(map[netip.AddrPort]uint16),
+	}
+	for range o.Loops {
+		l, err := newLoop(p.shared)
+		if err != nil {
+			for _, l := range p.loops {
+				l.poll.Close()
+			}
+			return nil, err
+		}
+		p.loops = append(p.loops, l)
+	}
+	return p, nil
+}
 
 // Setup opens what is new, keeps what is unchanged and drains what is gone. On error nothing has changed.
-func (p *Proxy) Setup(s Setup) error { return nil }
+func (p *Proxy) Setup(s Setup) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slots := slices.Clone(p.slots)
+	wanted := make(map[netip.AddrPort]uint16)
+	for _, l := range s.Listeners {
+		if l.HTTP {
+			continue
+		}
+		slot := slices.Index(slots, l.Name)
+		if slot < 0 {
+			if slot = len(slots); slot == maxListeners {
+				return errors.New("too many listeners had names of their own since the start: restart sniroute")
+			}
+			slots = append(slots, l.Name)
+		}
+		for _, at := range l.Addresses {
+			wanted[at] = uint16(slot)
+		}
+	}
+	opened := make([][]opening, len(p.loops))
+	for at, slot := range wanted {
+		if _, ok := p.open[at]; ok {
+			continue
+		}
+		for i := range p.loops {
+			fd, err := listen(at, len(p.loops) > 1)
+			if err != nil {
+				for _, o := range slices.Concat(opened...) {
+					unix.Close(o.fd)
+				}
+				return err
+			}
+			opened[i] = append(opened[i], opening{fd, at, slot})
+		}
+	}
+
+	p.setup, p.slots, p.open = s, slots, wanted
+	listeners := make([]Listener, len(slots))
+	for i, name := range slots {
+		listeners[i] = Listener{Name: name} // without addresses: gone
+	}
+	for _, l := range s.Listeners {
+		if !l.HTTP {
+			listeners[slices.Index(slots, l.Name)] = l
+		}
+	}
+	p.onLoops(func(i int, l *loop) { l.configure(listeners, s.Limits, opened[i], wanted) })
+	return nil
+}
 
 // SetTable makes t the table of all connections whose hello is completed from now on. Connections of a host that lost
 // its exposure are closed after the drain timeout.
-func (p *Proxy) SetTable(t *route.Table) {}
+func (p *Proxy) SetTable(t *route.Table) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pools := p.pools.Update(t.Backends)
+	p.onLoops(func(_ int, l *loop) { l.adopt(t, pools) })
+}
 
-// Run serves until ctx ends, then stops accepting, drains for at most one second and closes everything.
-func (p *Proxy) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// onLoops calls f for each loop, on the loop, one after the other, and waits. p.mu is held.
+func (p *Proxy) onLoops(f func(i int, l *loop)) {
+	for i, l := range p.loops {
+		if !p.running {
+			f(i, l)
+			continue
+		}
+		done := make(chan struct{})
+		if l.poll.Post(func() { defer close(done); f(i, l) }) {
+			<-done
+		}
+	}
+}
+
+// Run serves until ctx ends, then stops accepting, lets connections end for at most one second and closes everything.
+// It may be called once.
+func (p *Proxy) Run(ctx context.Context) error {
+	p.mu.Lock()
+	p.running = true
+	var loops sync.WaitGroup
+	failures := make([]error, len(p.loops))
+	failed := make(chan struct{}, len(p.loops))
+	for i, l := range p.loops {
+		loops.Go(func() {
+			if failures[i] = l.poll.Run(l); failures[i] != nil {
+				failed <- struct{}{}
+			}
+		})
+	}
+	p.mu.Unlock()
+
+	select {
+	case <-ctx.Done():
+	case <-failed:
+	}
+	p.stop()
+	loops.Wait()
+	for _, l := range p.loops {
+		l.poll.Close()
+	}
+	return errors.Join(failures...)
+}
+
+// stop ends the loops.
+func (p *Proxy) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onLoops(func(_ int, l *loop) { l.stop() })
+	for end := time.Now().Add(drainAtStop); p.shared.connections.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.onLoops(func(_ int, l *loop) { l.abandon() })
+	for _, l := range p.loops {
+		l.poll.Stop()
+	}
+	p.open = make(map[netip.AddrPort]uint16)
+}
 
 // Stats returns a snapshot of all counters. It waits for every loop.
-func (p *Proxy) Stats() Stats { return Stats{} }
-
-// Stats are counters since start, added up over all loops.
-type Stats struct {
-	Listeners []ListenerStats
-	Backends  []BackendStats // those of the table, and those that still have connections
-	Peek      Histogram      // seconds from accept to the end of the hello
-	Active    int            // client connections now
-	Peeking   int            // those of them whose hello is unfinished
-	PeekBytes int            // bytes that unfinished hellos hold
-	Limit     int            // connections that are admitted at once
-}
-
-// ListenerStats are the counters of one listener.
-type ListenerStats struct {
-	Name     string
-	Accepted uint64
-	Rejected map[string]uint64 // by reason; the reasons are the constants Reject...
-}
-
-// BackendStats are the counters of one backend.
-type BackendStats struct {
-	Name        string
-	Active      int
-	Connections map[ConnectionResult]uint64
-	ToBackend   uint64 // bytes
-	ToClient    uint64 // bytes
-	Connect     Histogram
-	Servers     []ServerStats
-}
-
-// A ConnectionResult says on which listener connections came in and how they ended.
-type ConnectionResult struct {
-	Listener string
-	Result   string // "ok", "connect_failed", "timeout", "reset", "drained"
-}
-
-// ServerStats are the counters of one server.
-type ServerStats struct {
-	Address netip.AddrPort
-	Active  int
-	Up      bool
-	Failed  uint64 // connects that failed
-}
-
-// A Histogram counts durations in buckets.
-type Histogram struct {
-	Bounds []float64 // upper bounds in seconds
-	Counts []uint64  // not cumulative; one longer than Bounds
-	Sum    float64   // seconds
+func (p *Proxy) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sum := tally{targets: make(map[string]*target)}
+	p.onLoops(func(_ int, l *loop) { l.collect(&sum) })
+	s := sum.stats()
+	s.Active = int(p.shared.connections.Load())
+	s.PeekBytes = int(p.shared.peekBytes.Load())
+	s.Limit = p.setup.Limits.MaxConnections
+	return s
 }

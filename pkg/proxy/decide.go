@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"bytes"
+	"net/netip"
+
+	"github.com/sniroute/sniroute/pkg/route"
+	"github.com/sniroute/sniroute/pkg/sni"
+)
+
+// A decision says where a connection goes: to a backend of the table, or nowhere, with the reason and, for TLS, the
+// alert to send.
+type decision struct {
+	backend int          // index into the table's backends; route.NoBackend: refused
+	route   *route.Route // the one that decided; nil for a default or named backend
+	refused reason
+	alert   sni.Alert
+}
+
+func refuse(r reason, a sni.Alert) decision {
+	return decision{backend: route.NoBackend, refused: r, alert: a}
+}
+
+// decide chooses for a complete hello. A host that is not exposed, or not for this client, is refused as an unknown one
+// would be, so that the answer tells strangers nothing; it never falls through to the default backend.
+func decide(table *route.Table, l *Listener, hello *sni.ClientHello, client netip.Addr) decision {
+	if len(hello.Name) > 0 {
+		if r := table.Lookup(l.Name, hello.Name, hello.OnlyALPN()); r != nil {
+			switch {
+			case !r.Exposed || r.Backend == route.NoBackend:
+				return refuse(rejectInternal, sni.UnrecognizedName)
+			case !admits(r.Allow, r.Deny, client):
+				return refuse(rejectDenied, sni.UnrecognizedName)
+			}
+			return decision{backend: r.Backend, route: r}
+		}
+	}
+	if backend := table.Default(l.Name); backend != route.NoBackend {
+		return decision{backend: backend}
+	}
+	return refuse(rejectUnrouted, sni.UnrecognizedName)
+}
+
+// decideOther chooses for a connection that is not TLS, or whose client waits for the server to speak.
+func decideOther(table *route.Table, l *Listener) decision {
+	backend := route.NoBackend
+	switch l.NonTLS {
+	case "", "reject":
+	case "default":
+		backend = table.Default(l.Name)
+	default:
+		backend = table.Named(l.NonTLS)
+	}
+	if backend == route.NoBackend {
+		return refuse(rejectNotTLS, 0)
+	}
+	return decision{backend: backend}
+}
+
+// admits says whether client networks let an address in: denied ones never, and where any are allowed only those.
+func admits(allow, deny []netip.Prefix, client netip.Addr) bool {
+	for _, p := range deny {
+		if p.Contains(client) {
+			return false
+		}
+	}
+	for _, p := range allow {
+		if p.Contains(client) {
+			return true
+		}
+	}
+	return len(allow) == 0
+}
+
+// How the two versions of the PROXY protocol begin (HAProxy's doc/proxy-protocol.txt, 2.1 and 2.2).
+var (
+	proxyV1 = []byte("PROXY ")
+	proxyV2 = []byte("\r\n\r\n\x00\r\nQUIT\n")
+)
+
+// proxyHeader says whether received opens a PROXY protocol header, or may turn out to when more arrives.
+func proxyHeader(received []byte) (is, may bool) {
+	for _, opening := range [...][]byte{proxyV1, proxyV2} {
+		if bytes.HasPrefix(received, opening) {
+			return true, true
+		}
+		may = may || bytes.HasPrefix(opening, received)
+	}
+	return false, may
+}

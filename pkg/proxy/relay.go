@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// share is how many bytes one direction may move before other connections have their turn.
+const share = 256 << 10
+
+// An outcome says why a pump stopped.
+type outcome uint8
+
+const (
+	waiting     outcome = iota // for the source, the destination, or nothing: it is finished
+	unfinished                 // its share is used up
+	sourceBroke                // reading failed: the source was reset
+	sinkBroke                  // writing failed: the destination was reset
+)
+
+// relay moves bytes both ways until nothing more can be done now.
+func (c *conn) relay(l *loop) (done bool) {
+	c.touched = l.timers.Now()
+	up := c.pump(l, &c.up, clientSide)
+	if up == sinkBroke {
+		// What the server sent before it broke off still belongs to the client; then comes the reset.
+		c.severed = true
+		c.up.ended, c.up.finished = true, true
+		c.dropBuffer(l, &c.up)
+		c.down.readable, c.down.closing = true, true
+	}
+	down := c.pump(l, &c.down, serverSide)
+	switch {
+	case up == sourceBroke || down == sourceBroke || down == sinkBroke || c.severed && c.down.ended && c.down.buffer == noBuffer:
+		return c.end(l, resultReset)
+	case c.up.finished && c.down.finished:
+		return c.end(l, resultOK)
+	}
+	if up == unfinished || down == unfinished {
+		l.goOn(c)
+	}
+	return false
+}
+
+// pump moves the bytes of one direction: what waits first, then what the source has, then its end.
+func (c *conn) pump(l *loop, h *half, from side) outcome {
+	source, sink, other := c.client, c.server, &c.down
+	if from == serverSide {
+		source, sink, other = c.server, c.client, &c.up
+	}
+	for moved := 0; ; {
+		if h.buffer != noBuffer {
+			if !h.writable {
+				return waiting
+			}
+			if errno := c.flush(l, h, sink); errno != 0 {
+				return sinkBroke
+			}
+			if h.buffer != noBuffer {
+				return c.blocked(l, from)
+			}
+		}
+		if h.ended {
+			if !h.finished {
+				h.finished = true
+				if !other.finished { // otherwise both ends are closed at once
+					l.sockets.finish(sink)
+				}
+			}
+			return waiting
+		}
+		if !h.readable {
+			return waiting
+		}
+		if moved >= share {
+			return unfinished
+		}
+		space := l.scratch[:mediumBuffer]
+		if h.bulk >= 2 {
+			space = l.scratch
+		}
+		n, errno := l.sockets.read(source, space)
+		if errno == unix.EAGAIN {
+			h.readable = false
+			return waiting
+		}
+		if errno != 0 {
+			return sourceBroke
+		}
+		if n == 0 {
+			h.ended = true
+			continue
+		}
+		if n == len(space) {
+			h.bulk = min(h.bulk+1, 2)
+		} else {
+			h.bulk = 0
+			// A short read has emptied the socket (epoll(7)), unless it ends here.
+			h.readable = h.closing
+		}
+		moved += n
+		c.hurry(l, from)
+		written, errno := l.sockets.write(sink, space[:n])
+		if errno != 0 && errno != unix.EAGAIN {
+			return sinkBroke
+		}
+		h.bytes += uint64(written)
+		if written < n {
+			h.bulk = 0
+			h.buffer = l.buffers.take(n - written)
+			h.start, h.end = 0, uint32(copy(l.buffers.bytes(h.buffer), space[written:n]))
+			return c.blocked(l, from)
+		}
+	}
+}
+
+// blocked waits until the destination takes bytes again. Nothing more is read meanwhile: the source is held back by its
+// own full socket.
+func (c *conn) blocked(l *loop, from side) outcome {
+	if from == clientSide {
+		c.up.writable = false
+		return waiting
+	}
+	c.down.writable = false
+	if c.watched == watchedReading {
+		c.watched = watchedBoth
+		if errno := l.sockets.rewatch(c.client, c.index<<1|uint32(clientSide), c.generation); errno != 0 {
+			return sinkBroke
+		}
+	}
+	return waiting
+}
+
+// flush writes what waits in the buffer, and gives the buffer back when nothing is left.
+func (c *conn) flush(l *loop, h *half, sink int32) unix.Errno {
+	for h.start < h.end {
+		n, errno := l.sockets.write(sink, l.buffers.bytes(h.buffer)[h.start:h.end])
+		if errno == unix.EAGAIN {
+			h.writable = false
+			return 0
+		}
+		if errno != 0 {
+			return errno
+		}
+		h.start += uint32(n)
+		h.bytes += uint64(n)
+	}
+	c.dropBuffer(l, h)
+	return 0
+}
+
+// hurry turns off Nagle's algorithm towards the server before the second write: the first is never held back, and many
+// connections have no second. Sockets to clients inherit the option from the listener.
+func (c *conn) hurry(l *loop, from side) {
+	if from == clientSide && !c.noDelay {
+		c.noDelay = true
+		l.sockets.noDelay(c.server)
+	}
+}

@@ -1,0 +1,210 @@
+package proxy
+
+import (
+	"errors"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sniroute/sniroute/pkg/epoll"
+)
+
+// sockets is all that a connection does to the world outside. Nothing in it blocks. Tests script it.
+type sockets interface {
+	// read and write return the bytes moved; 0 without an error means the end of the stream for read.
+	read(fd int32, p []byte) (int, unix.Errno)
+	write(fd int32, p []byte) (int, unix.Errno)
+	// connect begins a connection. It is complete when the descriptor becomes writable and failure is 0.
+	connect(to netip.AddrPort) (fd int32, errno unix.Errno)
+	failure(fd int32) unix.Errno
+	localPort(fd int32) uint16
+	// finish ends what we send (FIN); reset makes close send a RST.
+	finish(fd int32)
+	reset(fd int32)
+	close(fd int32)
+	noDelay(fd int32)
+	keepAlive(fd int32)
+	// watch registers the descriptor of one side of a connection, edge-triggered, for reading and where asked for
+	// writing too; rewatch adds writing to what is registered.
+	watch(fd int32, index, generation uint32, writable bool) unix.Errno
+	rewatch(fd int32, index, generation uint32) unix.Errno
+}
+
+// kernel is the real thing. It uses raw system calls, which do not tell Go's scheduler: allowed since every descriptor
+// is non-blocking, and worth a fifth of the CPU of a short connection.
+type kernel struct {
+	poll *epoll.Loop
+}
+
+const (
+	reading = epoll.Readable | epoll.ReadClosed | epoll.EdgeTriggered
+	both    = reading | epoll.Writable
+)
+
+func (kernel) read(fd int32, p []byte) (int, unix.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)))
+		if errno == 0 {
+			return int(n), 0
+		}
+		if errno != unix.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+func (kernel) write(fd int32, p []byte) (int, unix.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+		if errno == 0 {
+			return int(n), 0
+		}
+		if errno != unix.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// address is a socket address of either family, in the kernel's form.
+type address struct {
+	raw  unix.RawSockaddrInet6 // large enough for both
+	size uint32
+}
+
+func (a *address) set(to netip.AddrPort) (family uintptr) {
+	ip := to.Addr()
+	if ip.Is4() {
+		in4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(&a.raw))
+		*in4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: ip.As4()}
+		putPort(&in4.Port, to.Port())
+		a.size = unix.SizeofSockaddrInet4
+		return unix.AF_INET
+	}
+	a.raw = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: ip.As16()}
+	putPort(&a.raw.Port, to.Port())
+	a.size = unix.SizeofSockaddrInet6
+	return unix.AF_INET6
+}
+
+// get returns the address; IPv4 addresses mapped into IPv6 come as IPv4.
+func (a *address) get() netip.AddrPort {
+	switch a.raw.Family {
+	case unix.AF_INET:
+		in4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(&a.raw))
+		return netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), port(&in4.Port))
+	case unix.AF_INET6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.raw.Addr).Unmap(), port(&a.raw.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// A port is in network byte order whatever the machine's is.
+func putPort(field *uint16, port uint16) {
+	b := (*[2]byte)(unsafe.Pointer(field))
+	b[0], b[1] = byte(port>>8), byte(port)
+}
+
+func port(field *uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(field))
+	return uint16(b[0])<<8 | uint16(b[1])
+}
+
+func (kernel) connect(to netip.AddrPort) (int32, unix.Errno) {
+	var a address
+	family := a.set(to)
+	fd, _, errno := unix.RawSyscall(unix.SYS_SOCKET, family,
+		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
+	if errno != 0 && errno != unix.EINPROGRESS {
+		unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		return -1, errno
+	}
+	return int32(fd), 0
+}
+
+// accept takes a connection from a listening socket. Its options (TCP_NODELAY, keepalive) are those of the listener.
+func accept(listener int32) (int32, netip.AddrPort, unix.Errno) {
+	var a address
+	a.size = unix.SizeofSockaddrInet6
+	for {
+		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&a.raw)),
+			uintptr(unsafe.Pointer(&a.size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		if errno == 0 {
+			return int32(fd), a.get(), 0
+		}
+		if errno != unix.EINTR {
+			return -1, netip.AddrPort{}, errno
+		}
+	}
+}
+
+func (kernel) failure(fd int32) unix.Errno {
+	errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return unix.EIO
+	}
+	return unix.Errno(errno)
+}
+
+func (kernel) localPort(fd int32) uint16 {
+	var a address
+	a.size = unix.SizeofSockaddrInet6
+	unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)),
+		uintptr(unsafe.Pointer(&a.size)))
+	return a.get().Port()
+}
+
+func (kernel) finish(fd int32) {
+	unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+}
+
+func (kernel) reset(fd int32) {
+	unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
+func (kernel) close(fd int32) {
+	unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
+
+func (kernel) noDelay(fd int32) {
+	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+}
+
+func (kernel) keepAlive(fd int32) { setKeepAlive(int(fd)) }
+
+// setKeepAlive finds peers that vanished: after two minutes of silence, four questions 30 seconds apart.
+func setKeepAlive(fd int) {
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 120)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 30)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4)
+}
+
+func (k kernel) watch(fd int32, index, generation uint32, writable bool) unix.Errno {
+	events := reading
+	if writable {
+		events = both
+	}
+	return errnoOf(k.poll.Add(int(fd), index, generation, events))
+}
+
+func (k kernel) rewatch(fd int32, index, generation uint32) unix.Errno {
+	return errnoOf(k.poll.Modify(int(fd), index, generation, both))
+}
+
+func errnoOf(err error) unix.Errno {
+	if err == nil {
+		return 0
+	}
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return unix.EIO
+	}
+	return errno
+}
