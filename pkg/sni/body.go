@@ -1,7 +1,5 @@
 package sni
 
-import "encoding/binary"
-
 // Extension types.
 const (
 	extServerName = 0      // RFC 6066 3
@@ -9,10 +7,8 @@ const (
 	extECH        = 0xfe0d // RFC 9849 5
 )
 
-// read reads the body of the ClientHello (RFC 8446 4.1.2), which is at least minMessage-messageHeader long.
+// read reads the body of a ClientHello (RFC 8446 4.1.2) and fills in hello, all but its length, if the body is sound.
 func (p *Parser) read(b []byte, hello *ClientHello) Verdict {
-	hello.Name, hello.ALPN, hello.ECH = nil, nil, false
-
 	const sessionID = 2 + 32 // behind version and random
 	if len(b) <= sessionID {
 		return p.refuse(DecodeError)
@@ -22,7 +18,7 @@ func (p *Parser) read(b []byte, hello *ClientHello) Verdict {
 	if n > 32 || at+2 > len(b) {
 		return p.refuse(DecodeError)
 	}
-	hello.SessionID = b[sessionID+1 : at : at]
+	session := b[sessionID+1 : at : at]
 
 	n = int(b[at])<<8 | int(b[at+1]) // cipher suites
 	at += 2 + n
@@ -34,51 +30,66 @@ func (p *Parser) read(b []byte, hello *ClientHello) Verdict {
 	if n == 0 || at > len(b) {
 		return p.refuse(DecodeError)
 	}
-	if at == len(b) {
-		return Hello // extensions may be left out
-	}
-	if at+2 > len(b) || int(b[at])<<8|int(b[at+1]) != len(b)-at-2 {
-		return p.refuse(DecodeError)
-	}
-	b = b[at+2:]
-
-	var seen uint64 // extension types below 64
-	for len(b) >= 4 {
-		head := binary.BigEndian.Uint32(b)
-		kind, n := head>>16, int(head&0xffff)
-		if n > len(b)-4 {
+	var e extensions
+	if at < len(b) { // they may be left out
+		if at+2 > len(b) || int(b[at])<<8|int(b[at+1]) != len(b)-at-2 {
 			return p.refuse(DecodeError)
 		}
+		if alert := e.read(b[at+2:]); alert != 0 {
+			return p.refuse(alert)
+		}
+	}
+	hello.Name, hello.ALPN, hello.ECH, hello.SessionID = e.name, e.alpn, e.ech, session
+	return Hello
+}
+
+// What is read of the extensions.
+type extensions struct {
+	name, alpn []byte
+	ech        bool
+}
+
+// read reads a block of extensions without its length (RFC 8446 4.2). It returns the alert to refuse it with, or 0.
+func (e *extensions) read(b []byte) Alert {
+	var seen uint64 // types below 64
+	at := 0
+	for at < len(b)-3 {
+		kind := uint32(b[at])<<8 | uint32(b[at+1])
+		start := at + 4
+		end := start + (int(b[at+2])<<8 | int(b[at+3]))
+		if end > len(b) {
+			return DecodeError
+		}
+		at = end
 		if kind < 64 {
 			if seen&(1<<kind) != 0 {
-				return p.refuse(IllegalParameter)
+				return IllegalParameter
 			}
 			seen |= 1 << kind
 			switch kind {
 			case extServerName:
-				name, alert := hostName(b[4 : 4+n])
+				name, alert := hostName(b[start:end])
 				if alert != 0 {
-					return p.refuse(alert)
+					return alert
 				}
-				hello.Name = name
+				e.name = name
 			case extALPN:
-				if !validALPN(b[4 : 4+n]) {
-					return p.refuse(DecodeError)
+				if !validALPN(b[start:end]) {
+					return DecodeError
 				}
-				hello.ALPN = b[6 : 4+n : 4+n]
+				e.alpn = b[start+2 : end : end]
 			}
 		} else if kind == extECH {
-			if hello.ECH {
-				return p.refuse(IllegalParameter)
+			if e.ech {
+				return IllegalParameter
 			}
-			hello.ECH = true
+			e.ech = true
 		}
-		b = b[4+n:]
 	}
-	if len(b) != 0 {
-		return p.refuse(DecodeError)
+	if at != len(b) {
+		return DecodeError
 	}
-	return Hello
+	return 0
 }
 
 // validALPN reports whether an ALPN extension holds a list of at least one protocol and nothing else.

@@ -39,21 +39,29 @@ func hostName(b []byte) (name []byte, refuse Alert) {
 	return name, 0
 }
 
+// labelByte holds for each byte 'x' if labels of host names may hold it, and '-' if not. A string, since reading one at
+// an index of one byte needs no bounds check.
+const labelByte = "" +
+	"---------------------------------------------x--xxxxxxxxxx-------" + // '-' and digits
+	"xxxxxxxxxxxxxxxxxxxxxxxxxx----x-xxxxxxxxxxxxxxxxxxxxxxxxxx-----" + // upper case, '_', lower case
+	"----------------------------------------------------------------" +
+	"----------------------------------------------------------------"
+
 // validName reports whether name, without a trailing dot, can be a host's.
 func validName(name []byte) bool {
 	if len(name) > maxName {
 		return false
 	}
-	label := 0
-	for _, c := range name {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
-			label++
-		case c == '.' && 0 < label && label <= maxLabel:
-			label = 0
-		default:
+	label := 0 // where the current one starts
+	for i, c := range name {
+		if labelByte[c] == 'x' {
+			continue
+		}
+		if n := i - label; c != '.' || n == 0 || n > maxLabel {
 			return false
 		}
+		label = i + 1
 	}
-	return 0 < label && label <= maxLabel
+	n := len(name) - label
+	return 0 < n && n <= maxLabel
 }

@@ -15,6 +15,9 @@ import (
 func pieces(n int) map[string][]int {
 	ways := map[string][]int{"whole": {n}}
 	for _, step := range []int{1, 3, 100, 1460} {
+		if n/step > 5000 {
+			continue // each piece costs a copy
+		}
 		var ends []int
 		for end := step; end < n; end += step {
 			ends = append(ends, end)
@@ -46,7 +49,7 @@ func TestValid(t *testing.T) {
 				}
 				check(t, &h, c)
 			}
-			for end := range c.Len { // every prefix is incomplete
+			for end := 0; end < c.Len; end += 1 + c.Len/5000 { // every prefix is incomplete
 				var p sni.Parser
 				if v := p.Parse(c.Bytes[:end], &h); v != sni.NeedMore {
 					t.Fatalf("%v after %d bytes of %d, want need more", v, end, c.Len)
