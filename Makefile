@@ -1,0 +1,65 @@
+# `make help` lists the targets. Variables: ARGS for demo, TIME for fuzz.
+
+export PATH := $(PATH):/usr/local/go/bin
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TARGETS     := mips mipsle arm-5 arm-6 arm-7 arm64 amd64 riscv64
+TIME        ?= 15s
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: packages
+packages: ## install the Debian packages that tests and demo need, where they are missing
+	@lab/packages.sh
+
+.PHONY: demo
+demo: packages ## show the main job with real programs; ARGS=-once ends after the last step
+	@go run ./lab/demo $(ARGS)
+
+.PHONY: test
+test: packages ## vet, and all tests under the race detector
+	go vet ./...
+	go test -race ./...
+
+.PHONY: lint
+lint: packages ## gofmt, vet, staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+.PHONY: hello
+hello: ## hellos over real sockets: every cut of the valid ones, every malformed one
+	go test ./pkg/proxy -run TestHello -v
+
+.PHONY: bench
+bench: packages ## the proxy's CPU beside HAProxy's
+	go run ./lab/bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target in turn, each for TIME (15s)
+	@grep -r --include '*_test.go' -o '^func Fuzz[A-Za-z0-9]*' pkg | sort | while IFS=: read -r file target; do \
+		echo "$${target#func } in $$(dirname $$file)"; \
+		go test ./$$(dirname $$file) -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(TIME) || exit 1; \
+	done
+
+.PHONY: cross
+cross: $(TARGETS:%=dist/sniroute-%) ## static binaries for every architecture, in dist/
+
+# GOMIPS is of no effect but on mips and mipsle, GOARM (behind the hyphen) but on arm.
+dist/sniroute-%: FORCE
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(firstword $(subst -, ,$*)) GOARM=$(word 2,$(subst -, ,$*)) GOMIPS=softfloat \
+		go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/sniroute
+
+.PHONY: size
+size: cross ## sizes of the binaries, stripped and compressed, and what each module adds
+	@go run ./lab/size dist/sniroute-*
+
+.PHONY: clean
+clean: ## remove what the targets above made
+	rm -rf bin dist
+
+.PHONY: FORCE
+FORCE:
