@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// addresses are those of all interfaces of the router, sorted.
+type addresses []netip.Addr
+
+// has reports whether an address is the router's own: nothing may be routed there.
+func (a addresses) has(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	_, found := slices.BinarySearchFunc(a, addr, netip.Addr.Compare)
+	return found || addr.IsLoopback() || addr.IsUnspecified()
+}
+
+// ownAddresses asks the kernel.
+func ownAddresses() addresses {
+	var own addresses
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil // the next look will tell
+	}
+	for _, a := range list {
+		if n, ok := a.(*net.IPNet); ok {
+			if addr, ok := netip.AddrFromSlice(n.IP); ok {
+				own = append(own, addr.Unmap())
+			}
+		}
+	}
+	slices.SortFunc(own, netip.Addr.Compare)
+	return slices.Compact(own)
+}
+
+// whenAddressesChange calls look whenever an address of the router comes or goes, and every now and then in case that
+// was missed, until ctx ends.
+func whenAddressesChange(ctx context.Context, every time.Duration, log *slog.Logger, look func()) {
+	told := make(chan struct{}, 1)
+	socket, err := openAddressSocket()
+	if err != nil {
+		log.Warn("the kernel does not tell when addresses change; looking every now and then", "every", every, "error", err)
+	} else {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			readAddressSocket(socket, told)
+		}()
+		defer func() {
+			socket.Close() // ends the reader
+			<-ended
+		}()
+	}
+	ticks := time.NewTicker(every)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-told:
+		case <-ticks.C:
+		}
+		look()
+	}
+}
+
+// openAddressSocket subscribes to the kernel's messages about addresses (rtnetlink(7)).
+func openAddressSocket() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	groups := uint32(unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR)
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return os.NewFile(uintptr(fd), "rtnetlink"), nil
+}
+
+// readAddressSocket passes on that there was a message. What it says is not looked at: all addresses are read anew.
+func readAddressSocket(socket *os.File, told chan<- struct{}) {
+	buf := make([]byte, 8192)
+	for {
+		_, err := socket.Read(buf)
+		if err != nil && !errors.Is(err, unix.ENOBUFS) { // ENOBUFS: messages were lost, which is one too
+			return
+		}
+		select {
+		case told <- struct{}{}:
+		default: // not yet looked: it will see this change too
+		}
+	}
+}

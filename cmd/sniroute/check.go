@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sniroute/sniroute/pkg/config"
+)
+
+// check validates the configuration as run would, and says all that is wrong.
+func check(_ context.Context, in invocation) error {
+	f := newFlags(false)
+	if _, err := f.parse(in.args); err != nil {
+		return err
+	}
+	c, warnings, err := config.Load(*f.dir)
+	for _, w := range warnings {
+		fmt.Fprintf(in.stderr, "warning: %s\n", w)
+	}
+	if err == nil {
+		err = errors.Join(c.Loops(ownAddresses().has)...)
+	}
+	if err != nil {
+		fmt.Fprintln(in.stderr, err)
+		return errors.New("the configuration is not valid")
+	}
+	_, err = fmt.Fprintf(in.stdout, "%s is valid\n", c.File)
+	return err
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/proxy"
+	"github.com/sniroute/sniroute/pkg/route"
+	"github.com/sniroute/sniroute/pkg/status"
+)
+
+// A daemon is everything that runs. It is the status.Daemon that the page and the commands ask.
+type daemon struct {
+	dir     string
+	log     *slog.Logger
+	level   *slog.LevelVar
+	started time.Time
+
+	own     atomic.Pointer[addresses]
+	tables  *route.Holder
+	keeper  *keeper
+	proxy   *proxy.Proxy
+	sources *sources
+	dns     *publisher
+
+	reloading sync.Mutex // one reload at a time
+
+	mu     sync.Mutex
+	config *config.Config     // in force; guarded by mu
+	state  status.ConfigState // guarded by mu
+}
+
+// newDaemon makes a daemon of a configuration, with its listening sockets open. run must be called to release them.
+func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *slog.LevelVar, log *slog.Logger) (
+	*daemon, error) {
+	d := &daemon{dir: dir, log: log, level: level, started: time.Now(), tables: new(route.Holder)}
+	own := ownAddresses()
+	d.own.Store(&own)
+	if err := errors.Join(c.Loops(own.has)...); err != nil {
+		return nil, err
+	}
+	var err error
+	d.proxy, err = proxy.New(proxy.Options{Loops: c.Main.Loops, Local: d.isOwn, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("starting the proxy: %w", err)
+	}
+	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
+	d.sources = &sources{publish: d.keeper.setClaims, log: log}
+	d.dns = &publisher{tables: d.tables, log: log}
+	if err := d.proxy.Setup(setupOf(c)); err != nil {
+		return nil, err
+	}
+	d.note(c, warnings)
+	return d, nil
+}
+
+// isOwn reports whether an address is the router's.
+func (d *daemon) isOwn(a netip.Addr) bool { return d.own.Load().has(a) }
+
+// lookAround reads again what is the router's own.
+func (d *daemon) lookAround() {
+	own := ownAddresses()
+	d.own.Store(&own)
+	d.keeper.setRouter(routerFacts(d.dir, own))
+}
+
+// reload reads the configuration again and takes it over. On error the old one stays in force.
+func (d *daemon) reload(ctx context.Context) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	c, warnings, err := config.Load(d.dir)
+	if err == nil {
+		err = errors.Join(c.Loops(d.isOwn)...)
+	}
+	if err == nil {
+		err = d.proxy.Setup(setupOf(c))
+	}
+	if err != nil {
+		d.mu.Lock()
+		d.state.OK, d.state.Error = false, err.Error()
+		d.mu.Unlock()
+		for line := range strings.Lines(err.Error()) {
+			d.log.Error("the new configuration is refused, the old one stays", "error", strings.TrimSpace(line))
+		}
+		return err
+	}
+	d.note(c, warnings)
+	d.lookAround()
+	d.apply(ctx, c)
+	d.log.Info("configuration reloaded", "file", c.File, "warnings", len(warnings))
+	return nil
+}
+
+// apply takes over what of a configuration is not the proxy's setup. What it starts ends with ctx.
+func (d *daemon) apply(ctx context.Context, c *config.Config) {
+	d.level.Set(c.Main.LogLevel)
+	d.sources.set(ctx, c)
+	d.keeper.setPolicy(policyOf(c))
+	d.dns.set(ctx, c.DNS)
+}
+
+// note remembers the configuration that is in force now.
+func (d *daemon) note(c *config.Config, warnings []config.Warning) {
+	state := status.ConfigState{Path: c.File, Loaded: true, OK: true, Changed: time.Now(), Warnings: []string{}}
+	for _, w := range warnings {
+		state.Warnings = append(state.Warnings, w.String())
+		d.log.Warn("configuration", "warning", w.String())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.config, d.state = c, state
+}
+
+// Status is part of status.Daemon.
+func (d *daemon) Status() status.Status {
+	d.mu.Lock()
+	c, state := d.config, d.state
+	d.mu.Unlock()
+	s := status.Status{
+		Version: versionText(), Started: d.started, Config: state, Listeners: []status.ListenerState{},
+		Sources: d.sources.states(), DNS: d.dns.state(), Warnings: []string{},
+	}
+	for _, l := range c.Listeners {
+		state := status.ListenerState{
+			Name: l.Name, Protocol: "tls", Addresses: l.Listen, Default: l.DefaultBackend, Open: !l.HTTP,
+		}
+		if l.HTTP {
+			state.Protocol, state.Error = "http", "plain HTTP is not served yet"
+		}
+		s.Listeners = append(s.Listeners, state)
+	}
+	return s
+}
+
+// Table is part of status.Daemon.
+func (d *daemon) Table() *route.Table { return d.tables.Load() }
+
+// Traffic is part of status.Daemon.
+func (d *daemon) Traffic() status.Traffic { return trafficOf(d.proxy.Stats()) }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/sniroute/sniroute/pkg/route"
+)
+
+// pace is the least time between two tables: the first change after a quiet while is applied at once, a burst of them
+// ten times a second.
+const pace = 100 * time.Millisecond
+
+// A keeper keeps the table: it collects what the sources claim, what the configuration says and what the router is, and
+// makes a new table of them whenever one of these has changed. Its methods may be called from any goroutine.
+type keeper struct {
+	tables  *route.Holder
+	adopt   func(*route.Table) // called with each new table, before the holder's subscribers are woken
+	log     *slog.Logger
+	changed chan struct{} // there is something that the table does not hold yet
+
+	mu     sync.Mutex
+	policy route.Policy             // guarded by mu; replaced, never changed
+	router route.Router             // guarded by mu
+	claims map[string][]route.Claim // by source; guarded by mu
+}
+
+func newKeeper(tables *route.Holder, adopt func(*route.Table), log *slog.Logger) *keeper {
+	return &keeper{
+		tables: tables, adopt: adopt, log: log, changed: make(chan struct{}, 1), claims: make(map[string][]route.Claim),
+	}
+}
+
+// setPolicy takes over a configuration. Claims of sources that it does not have are forgotten.
+func (k *keeper) setPolicy(p route.Policy) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.policy = p
+	known := make(map[string]bool)
+	for _, s := range p.Sources {
+		known[s.Name] = true
+	}
+	for source := range k.claims {
+		if !known[source] {
+			delete(k.claims, source)
+		}
+	}
+	k.wake()
+}
+
+// setRouter takes over what the router is, if it has changed.
+func (k *keeper) setRouter(r route.Router) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !reflect.DeepEqual(r, k.router) {
+		k.router = r
+		k.wake()
+	}
+}
+
+// setClaims takes over what a source claims. The claims are not changed afterwards.
+func (k *keeper) setClaims(source string, claims []route.Claim) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.claims[source] = claims
+	k.wake()
+}
+
+func (k *keeper) wake() {
+	select {
+	case k.changed <- struct{}{}:
+	default: // not yet looked at: the next table holds this too
+	}
+}
+
+// run makes tables until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.changed:
+		}
+		k.build()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pace):
+		}
+	}
+}
+
+// build makes a table of what is known now. Where that fails, which only a mistake in the program can cause, the table
+// before stays: it is better to route by it than not at all.
+func (k *keeper) build() {
+	defer func() {
+		if p := recover(); p != nil {
+			k.log.Error("the table could not be made; the one before stays", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	started := time.Now()
+	policy, claims := k.inputs()
+	table := route.Build(&policy, claims)
+	before := k.tables.Load()
+	k.adopt(table)
+	k.tables.Store(table)
+	k.note(before, table, time.Since(started))
+}
+
+func (k *keeper) inputs() (route.Policy, []route.Claim) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	policy := k.policy
+	router := k.router
+	router.APIServers, router.APINames = policy.Router.APIServers, policy.Router.APINames
+	policy.Router = router
+	var claims []route.Claim
+	for _, s := range policy.Sources {
+		claims = append(claims, k.claims[s.Name]...)
+	}
+	return policy, claims
+}
+
+// note logs a table that differs from the one before in what it counts.
+func (k *keeper) note(before, table *route.Table, took time.Duration) {
+	type counts struct{ routes, exposed, refused, backends, records, shared int }
+	count := func(t *route.Table) counts {
+		c := counts{len(t.Routes), 0, len(t.Refused), len(t.Backends), len(t.Records()), len(t.Shared)}
+		for i := range t.Routes {
+			if t.Routes[i].Exposed {
+				c.exposed++
+			}
+		}
+		return c
+	}
+	now := count(table)
+	level := slog.LevelDebug
+	if now != count(before) {
+		level = slog.LevelInfo
+	}
+	k.log.Log(context.Background(), level, "table", "routes", now.routes, "exposed", now.exposed, "refused", now.refused,
+		"backends", now.backends, "records", now.records, "shared_addresses", now.shared, "took", took)
+}

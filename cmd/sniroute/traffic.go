@@ -1,0 +1,41 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sniroute/sniroute/pkg/proxy"
+	"github.com/sniroute/sniroute/pkg/status"
+)
+
+// trafficOf turns the proxy's counters into what is shown of them.
+func trafficOf(s proxy.Stats) status.Traffic {
+	t := status.Traffic{
+		Listeners: []status.ListenerTraffic{}, Backends: []status.BackendTraffic{},
+		Peek: status.Histogram(s.Peek), Active: s.Active, Peeking: s.Peeking, PeekBytes: s.PeekBytes, Limit: s.Limit,
+	}
+	for _, l := range s.Listeners {
+		t.Listeners = append(t.Listeners, status.ListenerTraffic(l))
+	}
+	for _, b := range s.Backends {
+		backend := status.BackendTraffic{
+			Name: b.Name, Active: b.Active, ToBackend: b.ToBackend, ToClient: b.ToClient,
+			Connect: status.Histogram(b.Connect), Connections: []status.ConnectionCount{}, Servers: []status.ServerTraffic{},
+		}
+		for how, n := range b.Connections {
+			backend.Connections = append(backend.Connections, status.ConnectionCount{
+				Listener: how.Listener, Result: how.Result, Count: n,
+			})
+		}
+		slices.SortFunc(backend.Connections, func(a, b status.ConnectionCount) int {
+			return cmp.Or(cmp.Compare(a.Listener, b.Listener), cmp.Compare(a.Result, b.Result))
+		})
+		for _, s := range b.Servers {
+			backend.Servers = append(backend.Servers, status.ServerTraffic{
+				Address: s.Address, Active: s.Active, Up: s.Up, Failed: s.Failed,
+			})
+		}
+		t.Backends = append(t.Backends, backend)
+	}
+	return t
+}
