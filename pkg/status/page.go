@@ -1,0 +1,264 @@
+package status
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sniroute/sniroute/pkg/route"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+// maxRows bounds a table on the page; `sniroute routes` has them all.
+const maxRows = 1000
+
+// A page shows a daemon to a person. It is one document that loads nothing else and runs no script.
+type page struct {
+	daemon   Daemon
+	template *template.Template
+	policy   string // the Content-Security-Policy that lets the page's own style through
+}
+
+func newPage(d Daemon) *page {
+	hash := sha256.Sum256([]byte(pageCSS))
+	return &page{
+		daemon:   d,
+		template: template.Must(template.New("page").Funcs(pageFuncs()).Parse(pageHTML)),
+		policy: "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
+			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	}
+}
+
+// A view is what the page's template sees.
+type view struct {
+	Report
+	Style    template.CSS
+	Now      time.Time
+	Hosts    rows[Route]
+	Refused  rows[Refusal]
+	Servers  rows[serverRow]
+	Problems []problem
+	Rejected uint64 // connections, over all listeners
+	Exposed  int    // hosts
+}
+
+// ListenerTraffic returns the counters of a listener.
+func (v view) ListenerTraffic(name string) ListenerTraffic {
+	for _, l := range v.Traffic.Listeners {
+		if l.Name == name {
+			return l
+		}
+	}
+	return ListenerTraffic{}
+}
+
+// rows are the first of a long list.
+type rows[T any] struct {
+	List  []T
+	Total int
+}
+
+func (r rows[T]) Hidden() int { return r.Total - len(r.List) }
+
+func firstOf[T any](list []T) rows[T] { return rows[T]{list[:min(len(list), maxRows)], len(list)} }
+
+// A serverRow is one server of one backend.
+type serverRow struct {
+	Backend string
+	First   bool // of its backend, whose counters it shows
+	Of      BackendTraffic
+	ServerTraffic
+}
+
+// A problem is something that a person should look at.
+type problem struct {
+	Bad  bool // it does not work; otherwise a warning
+	What string
+}
+
+func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	table := p.daemon.Table()
+	list := RoutesOf(table)
+	report := ReportOf(p.daemon)
+	v := view{
+		Report:   report,
+		Style:    template.CSS(pageCSS),
+		Now:      time.Now(),
+		Hosts:    firstOf(list.Routes),
+		Refused:  firstOf(list.Refused),
+		Servers:  firstOf(serverRows(report.Traffic)),
+		Problems: problems(report, table),
+	}
+	for _, l := range report.Traffic.Listeners {
+		for _, count := range l.Rejected {
+			v.Rejected += count
+		}
+	}
+	for _, r := range list.Routes {
+		if r.Exposed {
+			v.Exposed++
+		}
+	}
+	var text bytes.Buffer
+	if err := p.template.Execute(&text, v); err != nil {
+		writeText(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", p.policy)
+	w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
+	w.Write(text.Bytes())
+}
+
+func serverRows(t Traffic) []serverRow {
+	var list []serverRow
+	for _, b := range t.Backends {
+		for i, server := range b.Servers {
+			list = append(list, serverRow{Backend: b.Name, First: i == 0, Of: b, ServerTraffic: server})
+		}
+	}
+	return list
+}
+
+// problems gathers what is wrong anywhere, the worst first.
+func problems(r Report, t *route.Table) []problem {
+	var bad, warnings []problem
+	complain := func(what string) { bad = append(bad, problem{true, what}) }
+	warn := func(format string, args ...any) {
+		warnings = append(warnings, problem{false, fmt.Sprintf(format, args...)})
+	}
+	if r.Config.Error != "" {
+		complain("The newest configuration is not in force: " + r.Config.Error)
+	}
+	for _, reason := range r.Waiting {
+		complain("Waiting: " + reason)
+	}
+	if r.DNS.Enabled && r.DNS.Error != "" {
+		complain("LAN DNS is not up to date: " + r.DNS.Error)
+	}
+	for _, s := range r.Sources {
+		for _, e := range s.Errors {
+			complain(fmt.Sprintf("%s %s: %s", s.Kind, s.Name, e))
+		}
+		for _, w := range s.Warnings {
+			warn("%s %s: %s", s.Kind, s.Name, w)
+		}
+		if left := time.Until(s.Expiry); !s.Expiry.IsZero() && left < 14*24*time.Hour {
+			warn("%s %s: its credentials expire on %s", s.Kind, s.Name, s.Expiry.Format(time.DateOnly))
+		}
+	}
+	for _, b := range r.Traffic.Backends {
+		if down(b) {
+			complain("All servers of " + b.Name + " are down")
+		}
+	}
+	if n := len(t.Shared); n > 0 {
+		warn("%d addresses serve both exposed and internal hosts: whoever reaches the exposed ones can ask for the "+
+			"internal ones there (marked shared below)", n)
+	}
+	for _, list := range [][]string{r.Warnings, r.Config.Warnings, r.DNS.Warnings} {
+		for _, w := range list {
+			warn("%s", w)
+		}
+	}
+	return append(bad, warnings...)
+}
+
+func down(b BackendTraffic) bool {
+	for _, s := range b.Servers {
+		if s.Up {
+			return false
+		}
+	}
+	return len(b.Servers) > 0
+}
+
+func pageFuncs() template.FuncMap {
+	return template.FuncMap{
+		"age":     age,
+		"bytes":   bytesText,
+		"count":   countText,
+		"safe":    safeText,
+		"plural":  plural,
+		"results": resultsTotal,
+	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return countText(n) + " " + many
+}
+
+// age says how long ago a time was, in the largest unit that fits.
+func age(now, at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	d := now.Sub(at)
+	switch {
+	case d < time.Second:
+		return "just now"
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s ago"
+	case d < 2*time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min ago"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d/time.Hour)) + " h ago"
+	}
+	return strconv.Itoa(int(d/(24*time.Hour))) + " days ago"
+}
+
+// bytesText says how many bytes n, any integer, is in the unit that makes it short.
+func bytesText(n uint64) string {
+	const units = "kMGTPE"
+	if n < 1000 {
+		return strconv.FormatUint(n, 10) + " B"
+	}
+	value, unit := float64(n)/1000, 0
+	for ; value >= 999.5 && unit < len(units)-1; unit++ {
+		value /= 1000
+	}
+	decimals := 0
+	if value < 9.95 {
+		decimals = 1
+	}
+	return fmt.Sprintf("%.*f %cB", decimals, value, units[unit])
+}
+
+// countText puts thin spaces between thousands.
+func countText(n any) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "\u2009" + digits[i:]
+	}
+	return digits
+}
+
+// safeText makes what a cluster says harmless to the eye: characters that are invisible or turn the direction of the
+// text are spelled out.
+func safeText(s string) string {
+	quoted := strconv.QuoteToASCII(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+func resultsTotal(b BackendTraffic) uint64 {
+	var total uint64
+	for _, n := range b.Connections {
+		total += n.Count
+	}
+	return total
+}
