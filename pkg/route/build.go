@@ -77,7 +77,7 @@ func Build(p *Policy, claims []Claim) *Table {
 	}
 	for _, e := range l.entries {
 		l.settle(e)
-		drafts = append(drafts, e.draft(r.sources[e.owner.source]))
+		drafts = append(drafts, e.draft(r.sources[e.owner.source], p.routesHTTP()))
 	}
 	challenges := l.challenges(solvers)
 
@@ -113,11 +113,8 @@ func defaultServers(p *Policy) []netip.AddrPort {
 	var servers []netip.AddrPort
 	for i := range p.Backends {
 		b := &p.Backends[i]
-		if !slices.ContainsFunc(p.Listeners, func(l Listener) bool { return l.Default == b.Name }) {
-			continue
-		}
-		for _, s := range b.Servers {
-			servers = append(servers, s.Address)
+		if slices.ContainsFunc(p.Listeners, func(l Listener) bool { return l.Default == b.Name }) {
+			servers = append(servers, b.served(p.routesHTTP())...)
 		}
 	}
 	return servers

@@ -17,8 +17,8 @@ type draft struct {
 	refuseShared bool       // sharing an address makes it internal, instead of a warning
 }
 
-// draft makes the route of a complete entry.
-func (e *entry) draft(s *source) *draft {
+// draft makes the route of a complete entry. http says whether plain HTTP is forwarded by Host anywhere.
+func (e *entry) draft(s *source, http bool) *draft {
 	lead := e.exposed
 	if lead == nil {
 		lead = e.internal
@@ -43,10 +43,10 @@ func (e *entry) draft(s *source) *draft {
 		d.Listeners = slices.Clone(class.Listeners)
 		d.Allow = slices.Clone(class.Allow)
 		d.Deny = slices.Clone(class.Deny)
-		d.outside = endpoints(e.exposed.addresses, e.exposed.https)
+		d.outside = e.exposed.served(http)
 	}
 	if e.internal != nil {
-		d.inside = endpoints(e.internal.addresses, e.internal.https)
+		d.inside = e.internal.served(http)
 	}
 	e.answer(d, s.PreferExposed)
 	d.Merged = e.objects(d.Object)
@@ -83,6 +83,15 @@ func (e *entry) objects(object string) []string {
 	}
 	slices.Sort(names)
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == object })
+}
+
+// served returns where the claim's hosts are served.
+func (c *candidate) served(http bool) []netip.AddrPort {
+	list := endpoints(c.addresses, c.https)
+	if http && c.http != 0 {
+		list = append(list, endpoints(c.addresses, c.http)...)
+	}
+	return list
 }
 
 func endpoints(addresses []netip.Addr, port uint16) []netip.AddrPort {

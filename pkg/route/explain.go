@@ -41,24 +41,19 @@ func (e *explanation) wan() []Step {
 	if _, ok := e.table.defaults[e.listener]; !ok {
 		steps = append(steps, Step{"listener " + e.listener, false, "there is no such listener"})
 	}
-	taken := false
+	refusals := e.refusals()
 	for spelled := range mostSpecificFirst(e.host) {
-		found := e.refusals(spelled)
-		for i := range e.table.Routes {
-			r := &e.table.Routes[i]
-			if r.Host != spelled || taken {
-				continue
+		steps = append(steps, refusals[spelled]...)
+		routes := e.table.index.of(e.table.Routes, spelled)
+		if len(routes) == 0 && len(refusals[spelled]) == 0 && spelled == e.host {
+			steps = append(steps, Step{"host " + e.host, false, "no static route and no claim names it"})
+		}
+		for i := range routes { // those for one protocol come last, and are looked at first
+			step := e.route(&routes[len(routes)-1-i])
+			steps = append(steps, step)
+			if step.Matched {
+				return steps
 			}
-			step := e.route(r)
-			taken = step.Matched
-			found = append(found, step)
-		}
-		if len(found) == 0 && spelled == e.host {
-			found = append(found, Step{"host " + e.host, false, "no static route and no claim names it"})
-		}
-		steps = append(steps, found...)
-		if taken {
-			return steps
 		}
 	}
 	return append(steps, e.fallback())
@@ -95,24 +90,26 @@ func (e *explanation) domains() []Step {
 	return steps
 }
 
-// refusals are the claims for the host as spelled that were refused or ignored.
-func (e *explanation) refusals(spelled string) []Step {
-	var steps []Step
-	list := func(refused []Refusal, word string) {
-		for _, r := range refused {
+// refusals returns the claims that were refused or ignored and could have taken the name, by host.
+func (e *explanation) refusals() map[string][]Step {
+	byHost := make(map[string][]Step)
+	for spelled := range mostSpecificFirst(e.host) {
+		byHost[spelled] = nil
+	}
+	for _, list := range [][]Refusal{e.table.Refused, e.table.Ignored} {
+		for _, r := range list {
 			host, problem := normalize(r.Host)
-			if problem != "" || host != spelled {
+			if _, could := byHost[host]; problem != "" || !could {
 				continue
 			}
-			if r.Reason != "" {
-				word = "refused, " + string(r.Reason)
+			word := "refused, " + string(r.Reason)
+			if r.Reason == "" {
+				word = "ignored"
 			}
-			steps = append(steps, Step{ruleOf(r.Source, r.Object, r.Host), false, word + ": " + r.Detail})
+			byHost[host] = append(byHost[host], Step{ruleOf(r.Source, r.Object, host), false, word + ": " + r.Detail})
 		}
 	}
-	list(e.table.Refused, "")
-	list(e.table.Ignored, "ignored")
-	return steps
+	return byHost
 }
 
 // ruleOf names a claim's or a static route's rule.
@@ -189,8 +186,8 @@ func (e *explanation) dns() []Step {
 		steps = append(steps, Step{"router's own DNS records", true, "they hold the name, and beat claims"})
 	}
 	for spelled := range mostSpecificFirst(e.host) {
-		for i := range e.table.Routes {
-			if r := &e.table.Routes[i]; r.Host == spelled && len(r.DNS) == 0 {
+		for _, r := range e.table.index.of(e.table.Routes, spelled) {
+			if len(r.DNS) == 0 {
 				steps = append(steps, Step{ruleOf(r.Source, r.Object, r.Host), false, r.silence()})
 			}
 		}
@@ -246,12 +243,13 @@ func (e *explanation) answer(r *Record) Step {
 			list = append(list, a.String())
 		}
 		step.Detail = "answers " + strings.Join(list, ", ")
-		for i := range e.table.Routes {
-			if route := &e.table.Routes[i]; route.Host == r.Name && len(route.DNS) > 0 {
-				step.Detail += ", from " + ruleOf(route.Source, route.Object, route.Host)
-				if route.dnsWhy != "" {
-					step.Detail += " (" + route.dnsWhy + ")"
-				}
+		for _, route := range e.table.index.of(e.table.Routes, r.Name) {
+			if len(route.DNS) == 0 {
+				continue
+			}
+			step.Detail += ", from " + ruleOf(route.Source, route.Object, route.Host)
+			if route.dnsWhy != "" {
+				step.Detail += " (" + route.dnsWhy + ")"
 			}
 		}
 	}

@@ -26,6 +26,15 @@ func makeIndex(routes []Route) index {
 	return x
 }
 
+// of returns the routes of a host.
+func (x *index) of(routes []Route, host string) []Route {
+	s := x.exact[host]
+	if base, wildcard := cutWildcard(host); wildcard {
+		s = x.wild[base]
+	}
+	return routes[s.first:s.end]
+}
+
 // hosts yields the bounds of each run of routes with the same host.
 func hosts(routes []Route) iter.Seq2[int, int] {
 	return func(yield func(first, end int) bool) {

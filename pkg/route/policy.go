@@ -79,6 +79,10 @@ type Static struct {
 type Listener struct {
 	Name    string
 	Default string // backend of connections that nothing claims; empty: they are refused
+
+	// RoutesHTTP says that it forwards plain HTTP by Host to the HTTP ports of exposed hosts. Addresses are then shared
+	// where HTTP ports meet too. (Challenges alone reach nothing that a host could want to hide.)
+	RoutesHTTP bool
 }
 
 // A Router is what must never be claimed or dialled because it is the router's own.

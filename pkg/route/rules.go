@@ -1,6 +1,9 @@
 package route
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // rules is a Policy made ready for judging claims.
 type rules struct {
@@ -8,6 +11,11 @@ type rules struct {
 	targets targets
 	sources map[string]*source
 	static  staticHosts
+}
+
+// routesHTTP reports whether plain HTTP is forwarded by Host anywhere.
+func (p *Policy) routesHTTP() bool {
+	return slices.ContainsFunc(p.Listeners, func(l Listener) bool { return l.RoutesHTTP })
 }
 
 // A source is a Source with its classes, and limits and targets filled in.

@@ -35,6 +35,7 @@ func makeStatic(p *Policy) (drafts []*draft, hosts staticHosts, refused []Refusa
 		backends[p.Backends[i].Name] = &p.Backends[i]
 	}
 	hosts.hosts = make(map[string]string)
+	http := p.routesHTTP()
 	type key struct{ host, alpn string }
 	taken := make(map[key][]*draft)
 	for i := range p.Static {
@@ -51,7 +52,7 @@ func makeStatic(p *Policy) (drafts []*draft, hosts staticHosts, refused []Refusa
 				refuse(ReasonName, problem)
 				continue
 			}
-			d := s.draft(host, backends[s.Backend])
+			d := s.draft(host, backends[s.Backend], http)
 			k := key{host, s.ALPN}
 			if first := overlapping(taken[k], d); first != nil {
 				refuse(ReasonStatic, "route "+first.Source+" has it on the same listener")
@@ -68,7 +69,7 @@ func makeStatic(p *Policy) (drafts []*draft, hosts staticHosts, refused []Refusa
 }
 
 // draft makes the static route for one of its hosts. b is nil where there is no such backend.
-func (s *Static) draft(host string, b *Backend) *draft {
+func (s *Static) draft(host string, b *Backend, http bool) *draft {
 	d := &draft{Route: Route{
 		Host:   host,
 		ALPN:   s.ALPN,
@@ -83,15 +84,26 @@ func (s *Static) draft(host string, b *Backend) *draft {
 		d.Allow = slices.Clone(s.Allow)
 		d.Deny = slices.Clone(s.Deny)
 		d.backend = b.Name
-		for i := range b.Servers {
-			d.outside = append(d.outside, b.Servers[i].Address)
-		}
+		d.outside = b.served(http)
 	} else {
-		for _, a := range d.DNS {
-			d.inside = append(d.inside, netip.AddrPortFrom(a, 443))
+		d.inside = endpoints(d.DNS, 443)
+		if http {
+			d.inside = append(d.inside, endpoints(d.DNS, 80)...)
 		}
 	}
 	return d
+}
+
+// served returns where connections that go to the backend arrive.
+func (b *Backend) served(http bool) []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, s := range b.Servers {
+		list = append(list, s.Address)
+		if http && b.HTTPPort != 0 {
+			list = append(list, netip.AddrPortFrom(s.Address.Addr(), b.HTTPPort))
+		}
+	}
+	return list
 }
 
 // overlapping returns the draft that serves a listener that d serves too.
