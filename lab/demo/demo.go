@@ -22,6 +22,7 @@ const (
 	app3    = "app3." + domain // the same, for the person to try
 	intern  = "wiki." + domain // of the internal ingress
 	nasName = "nas.example.com"
+	backup  = "backup.example.com" // a static route, to a server on the NAS that answers after the client's end
 )
 
 // configuration is /etc/config/sniroute of a home, but for the lab's paths.
@@ -39,6 +40,13 @@ config listener 'https'
 
 config backend 'nas'
 	list server '192.168.0.2:443'
+
+config backend 'nas_backup'
+	list server '192.168.0.2:9443'
+
+config route 'backup'
+	list host '` + backup + `'
+	option backend 'nas_backup'
 
 config manifests 'demo'
 	option path '%[1]s/manifests'
@@ -87,6 +95,9 @@ func start(ctx context.Context, binary string) (*demo, error) {
 		return nil, err
 	}
 	if _, err := h.StartWeb(ctx, h.Internal, "internal.invalid", intern); err != nil {
+		return nil, err
+	}
+	if err := d.startBackup(); err != nil {
 		return nil, err
 	}
 	if _, err := h.StartDNS(ctx); err != nil {

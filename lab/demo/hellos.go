@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -79,4 +81,68 @@ func (d *demo) helloFrom(ctx context.Context, config *tls.Config, alter func([]b
 		return 0, errors.Join(fmt.Errorf("reached %s instead of %s", got, app1), conn.Close())
 	}
 	return first.size, conn.Close()
+}
+
+// closeAndRead sends a request to a host, closes the sending side, of TLS and of TCP, and returns the answer.
+func (d *demo) closeAndRead(ctx context.Context, host, request string) (string, error) {
+	conn, under, err := d.dialTLS(ctx, &tls.Config{ServerName: host}, whole)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return "", err
+		}
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		return "", err
+	}
+	if err := errors.Join(conn.CloseWrite(), under.Conn.(*net.TCPConn).CloseWrite()); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		err = fmt.Errorf("after %d bytes of the answer: %w", len(answer), err)
+	}
+	return string(answer), err
+}
+
+// startBackup starts a server on the NAS that takes an upload and answers with its digest, but only once the client's
+// FIN has come. It ends with the demo.
+func (d *demo) startBackup() error {
+	pair, err := d.house.Authority.Issue(backup)
+	if err != nil {
+		return err
+	}
+	certificate, err := tls.LoadX509KeyPair(pair, pair)
+	if err != nil {
+		return err
+	}
+	listener, err := d.house.NAS.Listen("tcp", "192.168.0.2:9443")
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			raw, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer raw.Close()
+				conn := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{certificate}})
+				digest := sha256.New()
+				if _, err := io.Copy(digest, conn); err != nil { // to the end of TLS
+					return
+				}
+				if _, err := io.Copy(io.Discard, raw); err != nil { // to the FIN
+					return
+				}
+				fmt.Fprintf(conn, "%x\n", digest.Sum(nil))
+				_ = conn.CloseWrite() // what the client saw tells
+			}()
+		}
+	}()
+	return nil
 }

@@ -8,13 +8,13 @@ func ingress(namespace, name, class, host, address, created string) string {
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
-  namespace: %s
-  name: %s
-  creationTimestamp: %q
+  namespace: %[1]s
+  name: %[2]s
+  creationTimestamp: %[6]q
 spec:
-  ingressClassName: %s
+  ingressClassName: %[3]s
   rules:
-  - host: %q
+  - host: %[4]q
     http:
       paths:
       - path: /
@@ -23,8 +23,8 @@ spec:
 status:
   loadBalancer:
     ingress:
-    - ip: %q
-`, namespace, name, created, class, host, address)
+    - ip: %[5]q
+`, namespace, name, class, host, address, created)
 }
 
 func externalApp(name, host string) string {

@@ -29,9 +29,12 @@ func (t *tally) reset() {
 func (t *tally) forwarded(site string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if site == nasName {
+	switch site {
+	case nasName:
 		t.backends["nas"]++
-	} else {
+	case backup:
+		t.backends["nas_backup"]++
+	default:
 		t.backends["demo/external/192.168.0.3"]++
 	}
 }
