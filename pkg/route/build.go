@@ -46,7 +46,6 @@ func Build(p *Policy, claims []Claim) *Table {
 
 	var candidates, solvers []*candidate
 	var ignored []Refusal
-	wildcards := false
 	for i := range claims {
 		c, idle := r.judge(&claims[i])
 		switch {
@@ -56,22 +55,12 @@ func Build(p *Policy, claims []Claim) *Table {
 			solvers = append(solvers, c)
 		default:
 			candidates = append(candidates, c)
-			wildcards = wildcards || strings.HasPrefix(c.host, "*.")
 		}
 	}
 	slices.SortFunc(candidates, older)
 	slices.SortFunc(solvers, older)
 
-	l := &ledger{
-		rules:        r,
-		hosts:        make(map[string]*entry),
-		perSource:    make(map[string]int),
-		perNamespace: make(map[owner]int),
-		refuse:       func(c *candidate, f *fault) { refused = append(refused, c.refusal(f)) },
-	}
-	if wildcards {
-		l.underneath = make(map[string]*underneath)
-	}
+	l := newLedger(r, candidates, func(c *candidate, f *fault) { refused = append(refused, c.refusal(f)) })
 	for _, c := range candidates {
 		l.enter(c)
 	}

@@ -22,10 +22,29 @@ type ledger struct {
 	rules        *rules
 	entries      []*entry // oldest first
 	hosts        map[string]*entry
+	wildcards    map[string]*entry // those of hosts that are wildcards, by base
 	perSource    map[string]int
 	perNamespace map[owner]int
-	underneath   map[string]*underneath // nil where there are no wildcards
+	underneath   map[string]*underneath // by base of every wildcard that anybody claims
 	refuse       func(*candidate, *fault)
+}
+
+func newLedger(r *rules, candidates []*candidate, refuse func(*candidate, *fault)) *ledger {
+	l := &ledger{
+		rules:        r,
+		hosts:        make(map[string]*entry, len(candidates)),
+		wildcards:    make(map[string]*entry),
+		perSource:    make(map[string]int),
+		perNamespace: make(map[owner]int),
+		underneath:   make(map[string]*underneath),
+		refuse:       refuse,
+	}
+	for _, c := range candidates {
+		if base, wildcard := cutWildcard(c.host); wildcard {
+			l.underneath[base] = &underneath{}
+		}
+	}
+	return l
 }
 
 // enter judges a claim against all older ones.
@@ -78,6 +97,9 @@ func (l *ledger) add(c *candidate) {
 	*e.lead(c) = c
 	l.entries = append(l.entries, e)
 	l.hosts[c.host] = e
+	if base, wildcard := cutWildcard(c.host); wildcard {
+		l.wildcards[base] = e
+	}
 	l.perSource[c.owner.source]++
 	l.perNamespace[c.owner]++
 	l.note(e)

@@ -6,7 +6,7 @@ import "slices"
 // static route says beats both; a static route that says nothing leaves its name to the DNS upstream. A route whose
 // answer is another's loses its DNS addresses, so that Route.DNS says what is answered.
 func makeRecords(t *Table) []Record {
-	var records []Record
+	records := make([]Record, 0, len(t.Routes))
 	var silent []string // names where no wildcard may answer
 	for _, set := range []map[string]bool{t.names.own, t.names.api, t.names.local} {
 		for name := range set {

@@ -8,23 +8,39 @@ import (
 // staticHosts are the hosts that static routes hold against all claims: theirs, and all below their wildcards. A route
 // for one ALPN protocol holds nothing: other hellos for its host go on.
 type staticHosts struct {
-	hosts map[string]string // host, perhaps a wildcard, to the section's name
+	exact, wild map[string]string // host, or base of a wildcard, to the section's name
 }
 
 // holder returns the section that holds host against claims, or "".
 func (h staticHosts) holder(host string) string {
-	if name := h.hosts[host]; name != "" {
+	base, wildcard := cutWildcard(host)
+	if wildcard {
+		if name := h.wild[base]; name != "" {
+			return name
+		}
+	} else if name := h.exact[base]; name != "" {
 		return name
 	}
-	if len(h.hosts) == 0 {
+	if len(h.wild) == 0 {
 		return ""
 	}
-	for up, ok := parent(stripWildcard(host)); ok; up, ok = parent(up) {
-		if name := h.hosts["*."+up]; name != "" {
+	for up, ok := parent(base); ok; up, ok = parent(up) {
+		if name := h.wild[up]; name != "" {
 			return name
 		}
 	}
 	return ""
+}
+
+func (h staticHosts) hold(host, name string) {
+	hosts := h.exact
+	base, wildcard := cutWildcard(host)
+	if wildcard {
+		hosts = h.wild
+	}
+	if hosts[base] == "" {
+		hosts[base] = name
+	}
 }
 
 // makeStatic turns the static routes into drafts. Where two sections have the same host and protocol on one listener,
@@ -34,7 +50,7 @@ func makeStatic(p *Policy) (drafts []*draft, hosts staticHosts, refused []Refusa
 	for i := range p.Backends {
 		backends[p.Backends[i].Name] = &p.Backends[i]
 	}
-	hosts.hosts = make(map[string]string)
+	hosts = staticHosts{exact: make(map[string]string), wild: make(map[string]string)}
 	http := p.routesHTTP()
 	type key struct{ host, alpn string }
 	taken := make(map[key][]*draft)
@@ -60,8 +76,8 @@ func makeStatic(p *Policy) (drafts []*draft, hosts staticHosts, refused []Refusa
 			}
 			taken[k] = append(taken[k], d)
 			drafts = append(drafts, d)
-			if s.ALPN == "" && hosts.hosts[host] == "" {
-				hosts.hosts[host] = s.Name
+			if s.ALPN == "" {
+				hosts.hold(host, s.Name)
 			}
 		}
 	}

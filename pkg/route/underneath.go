@@ -1,6 +1,6 @@
 package route
 
-// underneath remembers, for one domain, the oldest entry below it and the oldest of another owner: enough to tell any
+// underneath remembers, for the base of a wildcard, the oldest entry below it and the oldest of another owner: enough to tell any
 // owner whether somebody else has a name there.
 type underneath struct {
 	any     pair // entries at any depth
@@ -18,7 +18,7 @@ func (p *pair) add(e *entry) {
 	}
 }
 
-// of returns the oldest entry that is not the owner's.
+// not returns the oldest entry that is not the owner's.
 func (p *pair) not(o owner) *entry {
 	if p.first != nil && p.first.owner != o {
 		return p.first
@@ -26,37 +26,33 @@ func (p *pair) not(o owner) *entry {
 	return p.second
 }
 
-// note enters e at all domains above it.
+// note enters e at all wildcards above it.
 func (l *ledger) note(e *entry) {
-	if l.underneath == nil {
+	if len(l.underneath) == 0 {
 		return
 	}
 	base, wildcard := cutWildcard(e.host)
-	for up, ok, depth := base, true, 0; ok; depth++ {
-		if depth > 0 {
-			u := l.underneath[up]
-			if u == nil {
-				u = &underneath{}
-				l.underneath[up] = u
-			}
+	name := !wildcard
+	for up, ok := parent(base); ok; up, ok = parent(up) {
+		if u := l.underneath[up]; u != nil {
 			u.any.add(e)
-			if depth == 1 && !wildcard {
+			if name {
 				u.oneName.add(e)
 			}
 		}
-		up, ok = parent(up)
+		name = false // one label below the first only
 	}
 }
 
 // conflict returns why c cannot have its host beside what others have: another owner's wildcard above, or, if it is a
 // wildcard itself, another owner's name below.
 func (l *ledger) conflict(c *candidate) *fault {
-	if l.underneath == nil {
+	if len(l.underneath) == 0 {
 		return nil
 	}
 	base, wildcard := cutWildcard(c.host)
 	for up, ok := parent(base); ok; up, ok = parent(up) {
-		if e := l.hosts["*."+up]; e != nil && e.owner != c.owner && e.takes(c.host) {
+		if e := l.wildcards[up]; e != nil && e.owner != c.owner && e.takes(c.host) {
 			return faultf(ReasonOwned, "it lies below %s, which %s has", e.host, e.owner)
 		}
 	}
@@ -89,9 +85,6 @@ func takes(wildcard string, oneLabel bool, except []string, host string) bool {
 // foreign returns the oldest entry of another owner that the wildcard c would take.
 func (l *ledger) foreign(c *candidate, base string) *entry {
 	u := l.underneath[base]
-	if u == nil {
-		return nil
-	}
 	p := &u.any
 	if c.oneLabel {
 		p = &u.oneName
