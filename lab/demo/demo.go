@@ -176,23 +176,21 @@ func (d *demo) routes(ctx context.Context) (routes, error) {
 
 // invite says what a person can do while the lab is up.
 func (d *demo) invite(w io.Writer) {
-	enter := "nsenter -a --preserve-credentials -t " + netns.PID()
-	if os.Getenv("USER") == "root" {
-		enter = "nsenter -a -t " + netns.PID()
-	}
-	manifests := filepath.Join(d.house.Dir, "manifests")
 	fmt.Fprintf(w, `
-The lab is up; Ctrl-C ends it. From another terminal of the same user:
+The lab is up; Ctrl-C ends it. To look around, in another terminal, as the same user:
 
   in="%[1]s"
-  $in cp %[2]s/app2.yaml %[2]s/app3.yaml                          # deploy one more app:
-  $in sed -i s/app2/app3/ %[2]s/app3.yaml
+
+  # deploy one more app, and see it from the internet and from home
+  $in sh -c 'sed s/app2/app3/ %[2]s/manifests/app2.yaml > %[2]s/manifests/app3.yaml'
   $in ip netns exec wan curl --cacert %[3]s --resolve %[4]s:443:203.0.113.1 https://%[4]s/
   $in ip netns exec client dig +short @192.168.0.1 %[4]s
-  $in ip netns exec router %[5]s routes -c %[6]s/config
-  $in ip netns exec router %[5]s explain -c %[6]s/config %[4]s
+
+  # ask the daemon
+  $in ip netns exec router %[5]s routes -c %[2]s/config
+  $in ip netns exec router %[5]s explain -c %[2]s/config %[4]s
   $in ip netns exec client curl http://192.168.0.1:1936/metrics
 
-Hosts: wan, router, client, nas, external, internal. Logs: %[6]s/log inside the lab.
-`, enter, manifests, d.house.Authority.File, app3, d.binary, d.house.Dir)
+Hosts: wan, router, client, nas, external, internal. Logs, inside the lab: %[2]s/log.
+`, netns.Enter(), d.house.Dir, d.house.Authority.File, app3, d.binary)
 }

@@ -13,12 +13,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolatedVariable marks the environment of the restarted program; its value becomes what PID returns.
+// isolatedVariable marks the environment of the restarted program. It says who started it (asRoot or asUser) and, once
+// the lab is furnished, by which process id that is known outside.
 const isolatedVariable = "SNIROUTE_LAB_ISOLATED"
 
-// PID returns the program's process id as the machine outside the lab sees it (inside it is 1): the target with which
-// nsenter(1) enters the lab.
-func PID() string { return os.Getenv(isolatedVariable) }
+const (
+	asRoot = "root"
+	asUser = "user" // in a user namespace too
+)
+
+// PID returns the program's process id as the machine outside the lab sees it; inside it is 1.
+func PID() string {
+	_, pid, _ := strings.Cut(os.Getenv(isolatedVariable), " ")
+	return pid
+}
+
+// Enter returns the beginning of a command, an nsenter(1), that runs the rest of it inside the lab when it is given
+// outside, by the same user.
+func Enter() string {
+	enter := "nsenter -t " + PID() + " -m -n -p"
+	if strings.HasPrefix(os.Getenv(isolatedVariable), asUser) {
+		enter += " -U --preserve-credentials"
+	}
+	return enter
+}
 
 // Isolated reports whether this program runs in namespaces of its own.
 func Isolated() bool { return os.Getpid() == 1 && os.Getenv(isolatedVariable) != "" }
@@ -46,17 +64,19 @@ func Isolate() error {
 func restart() (int, error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), isolatedVariable+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
 	}
+	as := asRoot
 	if os.Geteuid() != 0 {
+		as = asUser
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
+	cmd.Env = append(os.Environ(), isolatedVariable+"="+as)
 
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -118,12 +138,12 @@ func remedy(err error) string {
 // furnish gives the new namespaces what a program expects to find: its own /proc, a private /run, loopback, and the
 // administrator's programs on the PATH of a plain user.
 func furnish() error {
-	outside, err := os.Readlink("/proc/self") // still the outer /proc
+	outside, err := os.Readlink("/proc/self") // still the outer /proc: the process id there
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(
-		os.Setenv(isolatedVariable, outside),
+		os.Setenv(isolatedVariable, os.Getenv(isolatedVariable)+" "+outside),
 		os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"),
 	); err != nil {
 		return err

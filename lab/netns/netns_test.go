@@ -154,6 +154,15 @@ func TestRouteThroughFirewall(t *testing.T) {
 	}
 }
 
+func TestEnter(t *testing.T) {
+	if pid := PID(); strings.Trim(pid, "0123456789") != "" || pid == "" {
+		t.Errorf("process id %q", pid)
+	}
+	if got, want := Enter(), "nsenter -t "+PID()+" -m -n -p"; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // The outer program is killed; the inner one, which would sleep for ever, must go with it: the pipe that it holds
 // reaches its end.
 func TestEverythingEndsWithTheProgram(t *testing.T) {
