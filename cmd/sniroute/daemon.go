@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,24 +28,32 @@ type daemon struct {
 	proxy   *proxy.Proxy
 	sources *sources
 	dns     *publisher
+	pages   *pages
+	control *status.Control
 
-	reloading sync.Mutex // one reload at a time
+	reloads chan reloadRequest // to the goroutine that reloads
 
 	mu     sync.Mutex
 	config *config.Config     // in force; guarded by mu
 	state  status.ConfigState // guarded by mu
 }
 
-// newDaemon makes a daemon of a configuration, with its listening sockets open. run must be called to release them.
+// newDaemon makes a daemon of a configuration, with its lock taken and its listening sockets open: run must be called
+// to release them, unless there is an error, with which the process is expected to end.
 func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *slog.LevelVar, log *slog.Logger) (
 	*daemon, error) {
-	d := &daemon{dir: dir, log: log, level: level, started: time.Now(), tables: new(route.Holder)}
+	d := &daemon{
+		dir: dir, log: log, level: level, started: time.Now(), tables: new(route.Holder), reloads: make(chan reloadRequest),
+	}
 	own := ownAddresses()
 	d.own.Store(&own)
 	if err := errors.Join(c.Loops(own.has)...); err != nil {
 		return nil, err
 	}
 	var err error
+	if d.control, err = status.OpenControl(c.Main.Control, log); err != nil {
+		return nil, err
+	}
 	d.proxy, err = proxy.New(proxy.Options{Loops: c.Main.Loops, Local: d.isOwn, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("starting the proxy: %w", err)
@@ -55,6 +61,7 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
 	d.sources = &sources{publish: d.keeper.setClaims, log: log}
 	d.dns = &publisher{tables: d.tables, log: log}
+	d.pages = &pages{daemon: d, log: log}
 	if err := d.proxy.Setup(setupOf(c)); err != nil {
 		return nil, err
 	}
@@ -70,41 +77,6 @@ func (d *daemon) lookAround() {
 	own := ownAddresses()
 	d.own.Store(&own)
 	d.keeper.setRouter(routerFacts(d.dir, own))
-}
-
-// reload reads the configuration again and takes it over. On error the old one stays in force.
-func (d *daemon) reload(ctx context.Context) error {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
-	c, warnings, err := config.Load(d.dir)
-	if err == nil {
-		err = errors.Join(c.Loops(d.isOwn)...)
-	}
-	if err == nil {
-		err = d.proxy.Setup(setupOf(c))
-	}
-	if err != nil {
-		d.mu.Lock()
-		d.state.OK, d.state.Error = false, err.Error()
-		d.mu.Unlock()
-		for line := range strings.Lines(err.Error()) {
-			d.log.Error("the new configuration is refused, the old one stays", "error", strings.TrimSpace(line))
-		}
-		return err
-	}
-	d.note(c, warnings)
-	d.lookAround()
-	d.apply(ctx, c)
-	d.log.Info("configuration reloaded", "file", c.File, "warnings", len(warnings))
-	return nil
-}
-
-// apply takes over what of a configuration is not the proxy's setup. What it starts ends with ctx.
-func (d *daemon) apply(ctx context.Context, c *config.Config) {
-	d.level.Set(c.Main.LogLevel)
-	d.sources.set(ctx, c)
-	d.keeper.setPolicy(policyOf(c))
-	d.dns.set(ctx, c.DNS)
 }
 
 // note remembers the configuration that is in force now.
@@ -126,7 +98,7 @@ func (d *daemon) Status() status.Status {
 	d.mu.Unlock()
 	s := status.Status{
 		Version: versionText(), Started: d.started, Config: state, Listeners: []status.ListenerState{},
-		Sources: d.sources.states(), DNS: d.dns.state(), Warnings: []string{},
+		Sources: d.sources.states(), DNS: d.dns.state(), Warnings: d.pages.warnings(),
 	}
 	for _, l := range c.Listeners {
 		state := status.ListenerState{

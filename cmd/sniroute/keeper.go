@@ -102,6 +102,10 @@ func (k *keeper) build() {
 			k.log.Error("the table could not be made; the one before stays", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
+	select {
+	case <-k.changed: // what it tells of is in this table
+	default:
+	}
 	started := time.Now()
 	policy, claims := k.inputs()
 	table := route.Build(&policy, claims)

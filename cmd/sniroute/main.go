@@ -48,6 +48,9 @@ func commands() []command {
 	return []command{
 		{"run", "[-c DIR]", "the daemon, in the foreground", run},
 		{"check", "[-c DIR]", "validate the configuration and say what is wrong", check},
+		{"status", "[-json] [-c DIR]", "what the running daemon does", showStatus},
+		{"routes", "[-json] [-c DIR]", "every host: where it goes, where from, and what was refused", showRoutes},
+		{"explain", "[-json] [-c DIR] NAME", "which rule takes NAME, for connections and for DNS", explain},
 		{"version", "", "the version of this program", printVersion},
 	}
 }

@@ -17,8 +17,8 @@ const (
 	// source claims would be unknown, and go to the default backend.
 	firstClaims = 3 * time.Second
 
-	// lookAround is how often the router's own names and addresses are read again although nothing told of a change.
-	lookAround = 30 * time.Second
+	// lookAgain is how often the router's own names and addresses are read although nothing told of a change.
+	lookAgain = 30 * time.Second
 )
 
 // run is the daemon. It returns when ctx ends, which SIGTERM does.
@@ -27,6 +27,9 @@ func run(ctx context.Context, in invocation) error {
 	if _, err := f.parse(in.args); err != nil {
 		return err
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // first of all: without it the signal would end the process
+	defer signal.Stop(hangup)
 	level := new(slog.LevelVar)
 	log := slog.New(slog.NewTextHandler(in.stderr, &slog.HandlerOptions{Level: level}))
 	c, warnings, err := config.Load(*f.dir)
@@ -38,36 +41,43 @@ func run(ctx context.Context, in invocation) error {
 	if err != nil {
 		return err
 	}
-	return d.run(ctx, c)
+	return d.run(ctx, c, hangup)
 }
 
 // run starts everything in the order in which one needs the other, serves until ctx ends, and ends it in reverse.
-func (d *daemon) run(ctx context.Context, c *config.Config) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-
+func (d *daemon) run(ctx context.Context, c *config.Config, hangup <-chan os.Signal) error {
 	d.log.Info("sniroute starts", "version", versionText(), "config", c.File)
 	d.lookAround()
 	d.sources.set(ctx, c)
 	defer d.sources.stop()
 	d.keeper.setPolicy(policyOf(c))
 	d.firstTable(ctx)
-
-	keeping := start(ctx, d.keeper.run)
-	defer keeping.stop()
-	watching := start(ctx, func(ctx context.Context) { whenAddressesChange(ctx, lookAround, d.log, d.lookAround) })
-	defer watching.stop()
+	defer start(ctx, d.keeper.run).stop()
+	defer start(ctx, d.watchRouter).stop()
 	d.dns.set(ctx, c.DNS)
 	defer d.dns.stop()
-	reloading := start(ctx, func(ctx context.Context) { d.reloadOn(ctx, hangup) })
-	defer reloading.stop()
+	d.pages.set(ctx, d.pagesOf(c))
+	defer d.pages.stop()
+	defer start(ctx, func(ctx context.Context) { d.reloadOnDemand(ctx, hangup) }).stop()
+	defer start(ctx, d.answer).stop()
 	d.greet(c)
 	if err := d.proxy.Run(ctx); err != nil {
 		return fmt.Errorf("the proxy has failed: %w", err)
 	}
 	d.log.Info("sniroute ends")
 	return nil
+}
+
+// answer answers the commands that come over the control socket.
+func (d *daemon) answer(ctx context.Context) {
+	if err := d.control.Serve(ctx, d); err != nil {
+		d.log.Error("commands are no longer answered", "error", err)
+	}
+}
+
+// watchRouter keeps up with what is the router's own.
+func (d *daemon) watchRouter(ctx context.Context) {
+	whenAddressesChange(ctx, lookAgain, d.log, d.lookAround)
 }
 
 // firstTable makes the first table once all sources were read, or not in time.
@@ -91,17 +101,5 @@ func (d *daemon) greet(c *config.Config) {
 	}
 	if len(c.Routes)+len(c.Manifests)+len(c.Clusters) == 0 {
 		d.log.Warn("waiting for a route, a cluster or manifests: none is configured, so no names are known", "file", c.File)
-	}
-}
-
-// reloadOn reloads the configuration on each signal.
-func (d *daemon) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
-			_ = d.reload(ctx) // it says itself what is wrong
-		}
 	}
 }

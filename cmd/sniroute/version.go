@@ -35,6 +35,7 @@ func printVersion(_ context.Context, in invocation) error {
 	if _, err := newFlags(false).parse(in.args); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(in.stdout, "sniroute %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(in.stdout, "sniroute %s %s %s/%s\n",
+		versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

@@ -85,7 +85,9 @@ func TestDefaults(t *testing.T) {
 			MaxConnectionsPerSource: 256, ConnectionRatePerSource: 20,
 			PeekMemory: 4 << 20, DrainTimeout: 30 * time.Second,
 		},
-		DNS: DNS{Enabled: true, HostsFile: "/tmp/hosts/sniroute", ServersFile: "/tmp/hosts/.sniroute.servers", Notify: "auto"},
+		DNS: DNS{
+			Enabled: true, HostsFile: "/tmp/hosts/sniroute", ServersFile: "/tmp/hosts/.sniroute.servers", Notify: "auto",
+		},
 	}
 	if got := parse(t, ""); !reflect.DeepEqual(got, want) {
 		t.Errorf("nothing configured: got\n%+v\nwant\n%+v", got, want)
@@ -117,7 +119,9 @@ config class 'external'
 	want.Manifests = []Manifests{{Path: "/etc/sniroute/manifests", Claims: Claims{
 		Name: "demo", Kinds: []string{"ingress", "gateway", "service"}, MaxHosts: 4096, MaxHostsPerNamespace: 256,
 		Domains: []Domain{{Name: "example.com", Namespace: "team-a"}}}}}
-	want.Classes = []Class{{Name: "external", Cluster: "demo", Class: "nginx", HTTPSPort: 443, HTTPPort: 80, Options: pool}}
+	want.Classes = []Class{{
+		Name: "external", Cluster: "demo", Class: "nginx", HTTPSPort: 443, HTTPPort: 80, Options: pool,
+	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("sections without options: got\n%+v\nwant\n%+v", got, want)
 	}
@@ -231,9 +235,36 @@ config backend 'c'
 `)
 	own := func(a netip.Addr) bool { return a.String() == "192.168.0.1" || a.String() == "203.0.113.7" }
 	errs := c.Loops(own)
-	if len(errs) != 2 || !strings.Contains(errs[0].Error(), "backend 'a'") || !strings.Contains(errs[1].Error(), "backend 'b'") {
+	var names []string
+	for _, err := range errs {
+		_, rest, _ := strings.Cut(err.Error(), "backend ")
+		names = append(names, rest[:3])
+	}
+	if !reflect.DeepEqual(names, []string{"'a'", "'b'"}) {
 		t.Errorf("got %v", errs)
 	}
+}
+
+// TestControl: the commands find the daemon when the configuration has become a bad one.
+func TestControl(t *testing.T) {
+	dir := t.TempDir()
+	check := func(text, want string) {
+		t.Helper()
+		if text != "" {
+			if err := os.WriteFile(filepath.Join(dir, "sniroute"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := Control(dir); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+	const normal = "/var/run/sniroute/control.sock"
+	check("", normal)
+	check("config listener a\n", normal)
+	check("config sniroute main\n\toption control /tmp/c.sock\n", "/tmp/c.sock")
+	check("config sniroute main\n\toption control /tmp/c.sock\nconfig listener a\n\toption listen '", "/tmp/c.sock")
+	check("config sniroute main\n\toption control c.sock\n", normal)
 }
 
 func TestWANPorts(t *testing.T) {

@@ -17,14 +17,9 @@ import (
 // Load reads the file sniroute in dir (/etc/config). The error is an *Error where the file was read and is wrong.
 func Load(dir string) (*Config, []Warning, error) {
 	path := filepath.Join(dir, "sniroute")
-	f, err := os.Open(path)
+	data, err := readFile(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, uci.MaxSize+1))
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, nil, err
 	}
 	return Parse(path, data)
 }
@@ -309,4 +304,43 @@ func readClass(s *sectionReader) Class {
 	}
 	checkSelectors(s, &c)
 	return c
+}
+
+// Control returns the path of the control socket of the daemon that runs with the configuration in dir: for the
+// commands, which must reach it even when the file has become one that Load refuses. What cannot be read gives the
+// default.
+func Control(dir string) string {
+	const name = "control"
+	option := section(Schema(), "sniroute").option(name)
+	path := option.Default
+	data, err := readFile(filepath.Join(dir, "sniroute"))
+	if err != nil {
+		return path
+	}
+	file, _ := uci.Parse("sniroute", data)
+	if file == nil {
+		return path
+	}
+	for _, s := range file.Sections {
+		if o := s.Option(name); s.Type == "sniroute" && o != nil {
+			if value, err := option.Type.parse(o.Values[0].Text); err == nil {
+				path = value.(string)
+			}
+		}
+	}
+	return path
+}
+
+// readFile reads a configuration file, or a little more than Parse takes of it.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, uci.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return data, nil
 }

@@ -3,7 +3,7 @@ package uci
 import "fmt"
 
 // Parse reads a configuration file. name stands in errors, usually its path. The error is a *SyntaxError where libuci
-// would refuse the file. data is neither changed nor kept.
+// would refuse the file; what was read before the error is returned with it. data is neither changed nor kept.
 func Parse(name string, data []byte) (*File, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("%s: %d bytes are too much for a configuration file, at most %d are read",
@@ -22,7 +22,7 @@ func Parse(name string, data []byte) (*File, error) {
 			continue
 		}
 		if err := p.line(); err != nil {
-			return nil, err
+			return p.file, err
 		}
 	}
 	return p.file, nil

@@ -106,7 +106,8 @@ func mixture(r *rand.Rand) []byte {
 	pieces := []string{
 		"config", "c", "option", "o", "list", "l", "package", "p", " ", " ", " ", " ", "\t", "\n", "\n", "\n", "\r\n",
 		"a", "b", "x", "'x'", "\"y\"", "''", "\"\"", "'", "\"", "\\", "\\\n", "\\\r\n", ";", ";", "#", "# c\n",
-		"a-b", "\xc3\xa9", "'it'\\''s'", "'two\nlines'", "\"two\nlines\"", "\v", "\x00", "0123456789012345678901234567890123456789",
+		"a-b", "\xc3\xa9", "'it'\\''s'", "'two\nlines'", "\"two\nlines\"", "\v", "\x00",
+		"0123456789012345678901234567890123456789",
 		"config a x\n", "config a\n", "config b 'y'\n", "\toption o 'v'\n", "\tlist l 'v'\n", "option o v", "; option p w",
 	}
 	var b []byte

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/status"
+)
+
+// dial returns a client of the daemon that runs with the configuration in dir.
+func dial(dir string) (*status.Client, error) { return status.Dial(config.Control(dir)) }
+
+// printJSON prints a value for programs.
+func printJSON(w io.Writer, value any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(value)
+}
+
+// shown returns a text that a cluster or a client may have chosen as it may stand on a terminal: one that holds
+// anything but printable ASCII is quoted.
+func shown(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return strconv.QuoteToASCII(s)
+	}
+	return s
+}
+
+// age says how long ago something was.
+func age(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return now.Sub(t).Round(time.Second).String() + " ago"
+}
+
+func join[T interface{ String() string }](list []T) string {
+	texts := make([]string, len(list))
+	for i, v := range list {
+		texts[i] = v.String()
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/status"
+)
+
+// A reloadRequest asks the goroutine that reloads for a reload, and is told what came of it.
+type reloadRequest struct{ done chan<- error }
+
+// Reload is part of status.Daemon.
+func (d *daemon) Reload(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case d.reloads <- reloadRequest{done}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reloadOnDemand reloads the configuration on each signal and each request until ctx ends. One goroutine does it, so
+// that one reload is done before the next begins, and what a reload starts outlives the request.
+func (d *daemon) reloadOnDemand(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			_ = d.reload(ctx) // it logs what is wrong
+		case request := <-d.reloads:
+			request.done <- d.reload(ctx)
+		}
+	}
+}
+
+// reload reads the configuration again and takes it over. On error the old one stays in force.
+func (d *daemon) reload(ctx context.Context) error {
+	c, warnings, err := config.Load(d.dir)
+	if err == nil {
+		err = errors.Join(c.Loops(d.isOwn)...)
+	}
+	if err == nil {
+		err = d.proxy.Setup(setupOf(c))
+	}
+	if err != nil {
+		d.refuse(err)
+		return err
+	}
+	before := d.inForce()
+	if c.Main.Control != before.Main.Control || c.Main.Loops != before.Main.Loops {
+		d.log.Warn("the options control and loops are read at the start only: restart sniroute")
+	}
+	d.note(c, warnings)
+	d.lookAround()
+	d.level.Set(c.Main.LogLevel)
+	d.sources.set(ctx, c)
+	d.keeper.setPolicy(policyOf(c))
+	d.dns.set(ctx, c.DNS)
+	d.pages.set(ctx, d.pagesOf(c))
+	d.log.Info("configuration reloaded", "file", c.File, "warnings", len(warnings))
+	return nil
+}
+
+// refuse remembers and says why the newest configuration is not in force.
+func (d *daemon) refuse(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.state.OK, d.state.Error = false, err.Error()
+	for line := range strings.Lines(err.Error()) {
+		d.log.Error("the new configuration is refused, the old one stays", "error", strings.TrimSpace(line))
+	}
+}
+
+// inForce returns the configuration that is in force.
+func (d *daemon) inForce() *config.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
+}
+
+// pagesOf is what the configuration says to the status server.
+func (d *daemon) pagesOf(c *config.Config) status.Options {
+	return status.Options{
+		Listen: c.Main.StatusListen, Allow: c.Main.StatusAllow, Names: routerFacts(d.dir, nil).Names,
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sniroute/sniroute/pkg/status"
+)
+
+// showRoutes prints every host, where it goes and where from, and what was refused.
+func showRoutes(ctx context.Context, in invocation) error {
+	f := newFlags(true)
+	if _, err := f.parse(in.args); err != nil {
+		return err
+	}
+	client, err := dial(*f.dir)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	routes, err := client.Routes(ctx)
+	if err != nil {
+		return err
+	}
+	if *f.json {
+		return printJSON(in.stdout, routes)
+	}
+	_, err = io.WriteString(in.stdout, routesText(routes))
+	return err
+}
+
+// routesText is the list for people.
+func routesText(r status.Routes) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	if len(r.Routes) == 0 {
+		fmt.Fprintln(w, "no name is routed")
+	} else {
+		fmt.Fprintln(w, "HOST\tFROM THE WAN\tLAN DNS\tFROM\tNOTES")
+	}
+	for _, route := range r.Routes {
+		host := route.Host
+		if route.ALPN != "" {
+			host += " (" + route.ALPN + ")"
+		}
+		to := "refused"
+		if route.Exposed {
+			to = "to " + cmp.Or(strings.Join(route.Servers, ", "), "nowhere")
+		}
+		from := route.Source
+		if route.Object != route.Source {
+			from = route.Object + " of " + route.Source
+		}
+		notes := strings.Join(route.Warnings, ", ")
+		if len(route.Merged) > 0 {
+			notes = strings.TrimPrefix(notes+"; also "+strings.Join(route.Merged, ", "), "; ")
+		}
+		dns := cmp.Or(join(route.DNS), "-")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", shown(host), shown(to), dns, shown(from), shown(notes))
+	}
+	_ = w.Flush()
+	if len(r.Refused) == 0 {
+		return b.String()
+	}
+	fmt.Fprintln(w, "\nREFUSED\tFROM\tREASON\tWHY")
+	for _, refused := range r.Refused {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", shown(refused.Host), shown(refused.Object+" of "+refused.Source), refused.Reason,
+			shown(refused.Detail))
+	}
+	_ = w.Flush()
+	return b.String()
+}
