@@ -1,0 +1,101 @@
+// The lab's cluster: a home as package house builds it, with a real control plane in it (etcd, kube-apiserver, kubectl,
+// MetalLB's controller), two ingress controllers, and sniroute on the router, which learns from the cluster what to route.
+//
+//	go run ./lab/cluster          brings it up, says how to use it by hand, and stays
+//	go run ./lab/cluster -test    runs every scenario and exits 0 only if all of them hold
+//
+// It needs root (or a kernel that lets a plain user make user namespaces), iproute2, nft, nginx, dnsmasq, dig and tcpdump,
+// and must run in the repository. The first run builds the control plane, which takes minutes; see package tools.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/sniroute/sniroute/lab/cluster/tools"
+	"github.com/sniroute/sniroute/lab/netns"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+func run() (err error) {
+	test := flag.Bool("test", false, "run every scenario, then end")
+	match := flag.String("run", ".", "of the scenarios, only those whose name matches this regular expression")
+	build := flag.Bool("build", false, "only build the control plane's programs")
+	flag.Parse()
+	pattern, err := regexp.Compile(*match)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+
+	// Outside, with the network; inside, it finds all of it made.
+	began := time.Now()
+	set, err := tools.Build(ctx, os.Stdout)
+	if err != nil {
+		return err
+	}
+	if *build {
+		return nil
+	}
+	binary := filepath.Join("bin", "lab", "sniroute")
+	if !netns.Isolated() {
+		if err := buildDaemon(ctx, binary); err != nil {
+			return err
+		}
+		fmt.Printf("programs are built (%.0fs)\n", time.Since(began).Seconds())
+	}
+	if err := netns.Isolate(); err != nil {
+		return err
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return err
+	}
+
+	began = time.Now()
+	lab, err := Start(ctx, set, binary, os.Stdout)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lab.Close()) }()
+	fmt.Printf("the lab is up (%.0fs)\n", time.Since(began).Seconds())
+	if !*test {
+		if err := lab.Explain(os.Stdout); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+	if lab.capture, err = startCapture(ctx, lab); err != nil {
+		return err
+	}
+	passed, failed := RunScenarios(ctx, lab, os.Stdout, scenarios(), pattern)
+	fmt.Printf("the scenarios took %.0fs\n%d passed, %d failed\n", time.Since(began).Seconds(), passed, failed)
+	if failed > 0 || passed == 0 {
+		return errors.New("not all scenarios hold")
+	}
+	return err
+}
+
+// buildDaemon builds sniroute as it is shipped.
+func buildDaemon(ctx context.Context, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./cmd/sniroute")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
+}

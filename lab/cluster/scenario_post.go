@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/sniroute/sniroute/lab/cluster/api"
+	"github.com/sniroute/sniroute/lab/cluster/played"
+)
+
+// The addresses of the two ingress controllers, as servers.
+const (
+	externalServer  = "192.168.0.3:443"
+	external2Server = "192.168.0.4:443"
+	internalAddress = "192.168.0.5"
+	externalAddress = "192.168.0.3"
+)
+
+// blogPost is the main job: two external apps, one internal.
+func blogPost(t *T) {
+	for _, app := range []string{app1, app2} {
+		page, err := t.Page(t, t.House.WAN, t.WANPort(), app)
+		t.Must(err)
+		if !strings.HasPrefix(page, app+" on external at "+externalServer) {
+			t.Errorf("the WAN client that asks for %s gets %q", app, page)
+		}
+		t.Must(t.Answers(app, externalAddress))
+		object := "Ingress blog/" + strings.TrimSuffix(app, ".k8s.example.com")
+		t.Must(t.Route(app, object, true, externalServer))
+	}
+	t.Must(t.RefusedFromWAN(grafana))
+	t.Must(t.Answers(grafana, internalAddress))
+	t.Must(t.Route(grafana, "Ingress blog/grafana", false, internalAddress))
+	page, err := t.Page(t, t.House.Client, netip.AddrPortFrom(t.House.Internal.IPv4, 443), grafana)
+	if err != nil || !strings.HasPrefix(page, grafana+" on internal at ") {
+		t.Errorf("the LAN's client that asks for %s gets %q, %v", grafana, page, err)
+	}
+	t.Must(t.FromWAN("", t.House.NAS))
+	t.Must(t.NotOurs("elsewhere.k8s.example.com"))
+	t.Must(t.NotAnswered("below." + app1))
+	for _, kind := range []string{"AAAA", "HTTPS"} {
+		if got, err := Dig(t, t.House.Client, t.House.Router.IPv4, app1, kind); err != nil || len(got) > 0 {
+			t.Errorf("DNS answers %v to a question for %s of %s (%v): the answer of the internet leaks in", got, kind, app1, err)
+		}
+	}
+	t.Logf("%s and %s reach the external ingress, %s is refused from the WAN and answered on the LAN", app1, app2, grafana)
+}
+
+// oauth2Proxy: an Ingress in another namespace for a host that is taken, which changes nothing.
+func oauth2Proxy(t *T) {
+	t.Must(t.Plane.Admin.Apply(t, ingress("team-a", "oauth2-proxy", "nginx-external", app1)))
+	t.Eventually("merged", func() error {
+		routes, err := t.AskRoutes(t)
+		if err != nil {
+			return err
+		}
+		for _, r := range routes.Routes {
+			if r.Host == app1 && r.Object == "Ingress blog/app1" && fmt.Sprint(r.Merged) == "[Ingress team-a/oauth2-proxy]" {
+				return nil
+			}
+		}
+		return fmt.Errorf("routes: %+v", routes.Routes)
+	})
+	t.Must(t.FromWAN(app1, t.House.External))
+	t.Must(t.Plane.Admin.Delete(t, api.Path("ingresses", "team-a", "oauth2-proxy")))
+	t.Holds("the app is routed", 500*time.Millisecond, func() error { return t.FromWAN(app1, t.House.External) })
+	t.Must(t.Answers(app1, externalAddress))
+}
+
+// solver: cert-manager makes an Ingress for a challenge, before the app's own and beside it.
+func solver(t *T) {
+	const fresh = "fresh.k8s.example.com"
+	challenge := func(host string) api.Object {
+		return label(ingress("blog", "cm-acme-http-solver-x7k2p", "nginx-external", host), "acme.cert-manager.io/http01-solver", "true")
+	}
+	path := api.Path("ingresses", "blog", "cm-acme-http-solver-x7k2p")
+	t.Must(t.Plane.Admin.Apply(t, challenge(fresh)))
+	t.Must(t.Await(t, path, t.House.External.IPv4))
+	t.Holds("the solver claims no route", time.Second, func() error { return t.NotOurs(fresh) })
+	t.Must(t.NoRoute(fresh))
+
+	t.Must(t.Plane.Admin.Apply(t, ingress("blog", "fresh", "nginx-external", fresh)))
+	t.Eventually("the app's own Ingress is routed", func() error { return t.FromWAN(fresh, t.House.External) })
+	t.Eventually("and answered", func() error { return t.Answers(fresh, externalAddress) })
+	t.Must(t.Plane.Admin.Delete(t, path))
+	t.Holds("it stays when the solver goes", time.Second, func() error { return t.FromWAN(fresh, t.House.External) })
+
+	// A solver that ingress-nginx's internal class serves must not change an app that is there.
+	t.Must(t.Plane.Admin.Apply(t, challenge(app1)))
+	t.Must(t.Await(t, path, t.House.External.IPv4))
+	t.Holds("a solver for a routed host", time.Second, func() error {
+		return t.Route(app1, "Ingress blog/app1", true, externalServer)
+	})
+}
+
+// classAnnotation: as Ingresses were written before Kubernetes 1.18.
+func classAnnotation(t *T) {
+	const old = "old.k8s.example.com"
+	t.Must(t.Plane.Admin.Apply(t, annotate(ingress("blog", "old", "", old), "kubernetes.io/ingress.class", "nginx-external")))
+	t.Eventually("routed", func() error { return t.FromWAN(old, t.House.External) })
+	t.Must(t.Route(old, "Ingress blog/old", true, externalServer))
+}
+
+// defaultClass: an Ingress that names no class has the one that is marked as default.
+func defaultClass(t *T) {
+	const plain = "plain.k8s.example.com"
+	object := ingress("blog", "plain", "", plain)
+	t.Must(t.Plane.Admin.Apply(t, object))
+	t.Must(played.SetStatus(t, t.Plane.Admin, object, externalAddress))
+	t.Eventually("without a class it is internal", func() error { return t.Route(plain, "Ingress blog/plain", false, externalAddress) })
+	t.Must(t.RefusedFromWAN(plain))
+
+	mark := func(value any) error {
+		return t.Plane.Admin.Merge(t, api.Path("ingressclasses", "", "nginx-external"), api.Object{"metadata": map[string]any{
+			"annotations": map[string]any{"ingressclass.kubernetes.io/is-default-class": value}}})
+	}
+	t.Cleanup(func() {
+		if err := mark(nil); err != nil {
+			t.Errorf("unmarking: %v", err)
+		}
+	})
+	t.Must(mark("true"))
+	t.Eventually("of the default class it is exposed", func() error { return t.FromWAN(plain, t.House.External) })
+}
+
+// serviceHostname: external-dns's annotation on a Service names hosts; its status names the address.
+func serviceHostname(t *T) {
+	object := service("team-a", "mail", "mail.k8s.example.com,imap.k8s.example.com", 443, 993)
+	t.Must(t.Plane.Admin.Apply(t, object))
+	t.Must(played.SetStatus(t, t.Plane.Admin, object, internalAddress))
+	for _, host := range []string{"mail.k8s.example.com", "imap.k8s.example.com"} {
+		t.Eventually("answered", func() error { return t.Answers(host, internalAddress) })
+		t.Must(t.Route(host, "Service team-a/mail", false, internalAddress))
+		t.Must(t.RefusedFromWAN(host))
+	}
+}
+
+// nodeQuery: what CoreDNS is told when it forwards a pod's question to the router.
+func nodeQuery(t *T) {
+	t.Must(t.answers(t.Master, t.House.Router.IPv4, app1, []string{externalAddress}))
+	t.Must(t.answers(t.Master, t.House.Router.IPv4, grafana, []string{internalAddress}))
+}
+
+// moveAddress: a Service asks for another address of the pool, MetalLB gives it, the ingress controller tells.
+func moveAddress(t *T) {
+	move := func(to string) error {
+		_, err := t.Plane.Kubectl(t, "", "--namespace=ingress-external", "annotate", "--overwrite", "service",
+			"ingress-nginx-controller", "metallb.io/loadBalancerIPs="+to)
+		return err
+	}
+	t.Cleanup(func() {
+		if err := move(externalAddress); err != nil {
+			t.Errorf("moving back: %v", err)
+		}
+	})
+	t.Must(move(t.External2.IPv4.String()))
+	t.Eventually("routed to the new address", func() error { return t.FromWAN(app1, t.External2) })
+	t.Eventually("answered with the new address", func() error { return t.Answers(app1, t.External2.IPv4.String()) })
+	t.Eventually("shown", func() error { return t.Route(app2, "Ingress blog/app2", true, external2Server) })
+	t.Must(move(externalAddress))
+	t.Eventually("routed to the old address again", func() error { return t.FromWAN(app1, t.House.External) })
+}
+
+// deleted: kubectl delete, and the name is nobody's.
+func deleted(t *T) {
+	_, err := t.Plane.Kubectl(t, "", "--namespace=blog", "delete", "ingress", "app2")
+	t.Must(err)
+	t.Eventually("no longer ours", func() error { return t.NotOurs(app2) })
+	t.Must(t.NoRoute(app2))
+	t.Must(t.FromWAN(app1, t.House.External))
+}
+
+// classChanges: while the status still is the old class's, the new class must expose nothing.
+func classChanges(t *T) {
+	const moved = "moved.k8s.example.com"
+	t.StopController("external") // it would overwrite the stale status before anyone could see it
+	object := ingress("blog", "moved", "nginx-internal", moved)
+	t.Must(t.Plane.Admin.Apply(t, object))
+	t.Eventually("internal", func() error { return t.Answers(moved, internalAddress) })
+	object.Map("spec")["ingressClassName"] = "nginx-external"
+	t.Must(t.Plane.Admin.Apply(t, object))
+	t.Eventually("claims nothing while its status is stale", func() error { return t.NoRoute(moved) })
+	t.Holds("not exposed", 500*time.Millisecond, func() error { return t.NotOurs(moved) })
+	t.StartController("external")
+	t.Eventually("exposed with the new class's address", func() error { return t.FromWAN(moved, t.House.External) })
+}
+
+// emptied: ingress-nginx takes all addresses out when it stops; the option hold bridges that.
+func emptied(t *T) {
+	empty := func() {
+		external := t.controllers["external"].Controller
+		t.StopController("external")
+		t.Must(external.Empty(t))
+	}
+	empty()
+	t.Holds("the last address is held", 2*time.Second, func() error { return t.FromWAN(app1, t.House.External) })
+	t.Must(t.Answers(app1, externalAddress))
+	t.Must(t.StopDaemon(9))
+	t.Must(t.StartDaemon(t))
+	t.Eventually("held over a restart", func() error { return t.FromWAN(app1, t.House.External) })
+	t.StartController("external")
+	t.Must(t.Await(t, api.Path("ingresses", "blog", "app1"), t.House.External.IPv4))
+	t.Holds("refilled", 500*time.Millisecond, func() error { return t.FromWAN(app1, t.House.External) })
+
+	t.Must(t.Configure(t, config{cluster: []string{"option hold '2s'"}}))
+	t.Eventually("routed", func() error { return t.FromWAN(app1, t.House.External) })
+	empty()
+	t.Eventually("after hold the route is gone", func() error { return t.NotOurs(app1) })
+}
