@@ -48,17 +48,17 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Status returns the state of everything.
 func (c *Client) Status(ctx context.Context) (Report, error) {
-	return get[Report](ctx, c, "/status")
+	return ask[Report](ctx, c, "/status")
 }
 
 // Routes returns every host and every refusal.
 func (c *Client) Routes(ctx context.Context) (Routes, error) {
-	return get[Routes](ctx, c, "/routes")
+	return ask[Routes](ctx, c, "/routes")
 }
 
 // Explain says what happens to a name.
 func (c *Client) Explain(ctx context.Context, name string) (Explanation, error) {
-	return get[Explanation](ctx, c, "/explain?name="+url.QueryEscape(name))
+	return ask[Explanation](ctx, c, "/explain?name="+url.QueryEscape(name))
 }
 
 // Reload has the daemon read its configuration again and returns what is wrong with it.
@@ -67,7 +67,7 @@ func (c *Client) Reload(ctx context.Context) error {
 	return err
 }
 
-func get[T any](ctx context.Context, c *Client, path string) (T, error) {
+func ask[T any](ctx context.Context, c *Client, path string) (T, error) {
 	var value T
 	text, err := c.do(ctx, http.MethodGet, path)
 	if err != nil {

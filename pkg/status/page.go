@@ -165,8 +165,8 @@ func problems(r Report, t *route.Table) []problem {
 		}
 	}
 	if n := len(t.Shared); n > 0 {
-		warn("%d addresses serve both exposed and internal hosts: whoever reaches the exposed ones can ask for the "+
-			"internal ones there (marked shared below)", n)
+		warn("Exposed and internal hosts share %s: whoever reaches the exposed ones can ask for the internal ones there "+
+			"(marked shared below)", plural(n, "address", "addresses"))
 	}
 	for _, list := range [][]string{r.Warnings, r.Config.Warnings, r.DNS.Warnings} {
 		for _, w := range list {
@@ -192,6 +192,7 @@ func pageFuncs() template.FuncMap {
 		"count":   countText,
 		"safe":    safeText,
 		"plural":  plural,
+		"clean":   cleanText,
 		"results": resultsTotal,
 	}
 }
@@ -239,20 +240,32 @@ func bytesText(n uint64) string {
 	return fmt.Sprintf("%.*f %cB", decimals, value, units[unit])
 }
 
-// countText puts thin spaces between thousands.
+// countText puts narrow spaces between thousands.
 func countText(n any) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "\u2009" + digits[i:]
+		digits = digits[:i] + "\u202f" + digits[i:]
 	}
 	return digits
 }
 
-// safeText makes what a cluster says harmless to the eye: characters that are invisible or turn the direction of the
-// text are spelled out.
+// safeText spells out all but printable ASCII in what a cluster says, so that it looks like what it is.
 func safeText(s string) string {
 	quoted := strconv.QuoteToASCII(s)
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+// cleanText spells out, in a sentence, the characters that are invisible or turn the direction of the text.
+func cleanText(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == '\n' || strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(safeText(string(r)))
+		}
+	}
+	return b.String()
 }
 
 func resultsTotal(b BackendTraffic) uint64 {

@@ -34,11 +34,11 @@ type Step struct {
 	Detail  string `json:"detail"`
 }
 
-// ReportOf asks the daemon for all that there is to report.
+// ReportOf asks the daemon for all that there is to report. Lists are never nil.
 func ReportOf(d Daemon) Report {
-	s := d.Status()
+	s := d.Status().withLists()
 	waiting := Waiting(s)
-	return Report{Ready: len(waiting) == 0, Waiting: waiting, Status: s, Traffic: d.Traffic()}
+	return Report{Ready: len(waiting) == 0, Waiting: waiting, Status: s, Traffic: d.Traffic().withLists()}
 }
 
 // Waiting returns why the daemon is not ready, one sentence a reason; none when it is. It is ready when a configuration

@@ -59,11 +59,3 @@ func RoutesOf(t *route.Table) Routes {
 	}
 	return list
 }
-
-// orEmpty makes a nil list one that JSON shows as [].
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}

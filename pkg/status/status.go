@@ -24,6 +24,7 @@ package status
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sniroute/sniroute/pkg/route"
@@ -100,4 +101,25 @@ type DNSState struct {
 	Published time.Time `json:"published,omitzero"`
 	Error     string    `json:"error,omitempty"` // why what is published is not what should be
 	Warnings  []string  `json:"warnings"`
+}
+
+// withLists returns a copy in which no list is nil, so that JSON shows [] and never null.
+func (s Status) withLists() Status {
+	s.Listeners, s.Sources = orEmpty(slices.Clone(s.Listeners)), orEmpty(slices.Clone(s.Sources))
+	s.Warnings, s.Config.Warnings, s.DNS.Warnings = orEmpty(s.Warnings), orEmpty(s.Config.Warnings), orEmpty(s.DNS.Warnings)
+	for i := range s.Listeners {
+		s.Listeners[i].Addresses = orEmpty(s.Listeners[i].Addresses)
+	}
+	for i := range s.Sources {
+		s.Sources[i].Errors, s.Sources[i].Warnings = orEmpty(s.Sources[i].Errors), orEmpty(s.Sources[i].Warnings)
+	}
+	return s
+}
+
+// orEmpty makes a nil list an empty one.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

@@ -1,6 +1,9 @@
 package status
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Traffic is a snapshot of the proxy's counters since start.
 type Traffic struct {
@@ -53,4 +56,24 @@ type Histogram struct {
 	Bounds []float64 `json:"bounds"` // upper bounds in seconds, ascending
 	Counts []uint64  `json:"counts"` // not cumulative; one longer than Bounds
 	Sum    float64   `json:"sum"`    // seconds
+}
+
+// withLists returns a copy in which no list and no map is nil, so that JSON shows [] or {} and never null.
+func (t Traffic) withLists() Traffic {
+	t.Listeners, t.Backends = orEmpty(slices.Clone(t.Listeners)), orEmpty(slices.Clone(t.Backends))
+	t.Peek, t.Check = t.Peek.withLists(), t.Check.withLists()
+	for i, l := range t.Listeners {
+		if l.Rejected == nil {
+			t.Listeners[i].Rejected = map[string]uint64{}
+		}
+	}
+	for i, b := range t.Backends {
+		t.Backends[i].Connections, t.Backends[i].Servers = orEmpty(b.Connections), orEmpty(b.Servers)
+		t.Backends[i].Connect = b.Connect.withLists()
+	}
+	return t
+}
+
+func (h Histogram) withLists() Histogram {
+	return Histogram{orEmpty(h.Bounds), orEmpty(h.Counts), h.Sum}
 }
