@@ -1,0 +1,388 @@
+package openwrt
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+const initScript = "../../init.d/sniroute"
+
+// newRouter makes a router with the init script in it, and busybox's shell to run it.
+func newRouter(t *testing.T) *Router {
+	t.Helper()
+	r, err := New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, call := range r.Unknown() {
+			t.Errorf("nobody answers %s", call)
+		}
+	})
+	text, err := os.ReadFile(initScript)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, r, "/etc/init.d/sniroute", string(text), 0o755)
+	r.Programs["sniroute"] = func(Call) (string, int) { return "/etc/config/sniroute is valid\n", 0 }
+	return r
+}
+
+func write(t *testing.T, r *Router, name, text string, mode os.FileMode) {
+	t.Helper()
+	if err := r.WriteFile(name, text, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// service runs the init script as a person would.
+func service(t *testing.T, r *Router, args ...string) error {
+	t.Helper()
+	_, err := r.Run(append([]string{"/etc/init.d/sniroute"}, args...)...)
+	return err
+}
+
+// golden compares a value, as JSON, with a file of testdata.
+func golden(t *testing.T, name string, value any) {
+	t.Helper()
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", file, b.String(), want)
+	}
+}
+
+const plain = `
+config sniroute 'main'
+	option enabled '1'
+
+config listener 'https'
+	list listen ':8443'
+`
+
+// TestStart compares what procd is told, and what is logged, with golden files.
+func TestStart(t *testing.T) {
+	for _, c := range []struct {
+		name, config string
+		bad          bool
+	}{
+		{name: "default", config: plain},
+		{name: "listeners", config: `
+config sniroute 'main'
+	option max_connections '20000'
+	option control '/var/run/elsewhere/control.sock'
+	option state_file '/mnt/usb/sniroute/state.json'
+
+config listener 'https'
+	list listen '192.168.0.1:8443'
+	list listen '[fd00::1]:9443'
+	list wan_zone 'wan'
+	list wan_zone 'vpn'
+	option wan_port '4443'
+
+config listener 'http'
+	option proto 'http'
+
+config listener 'inside'
+	list listen ':9000'
+	option wan_port '0'
+
+config listener 'off'
+	option enabled '0'
+	list listen ':9001'
+
+config cluster 'home'
+	option kubeconfig '/etc/sniroute/kubeconfig'
+
+config cluster 'other'
+	list server 'https://192.168.0.10:6443'
+	option ca_file '/mnt/usb/ca.crt'
+	option token_file '/mnt/usb/token'
+
+config manifests 'files'
+	option path '/srv/manifests'
+
+config backend 'ssh'
+	option source 'client'
+
+config dns 'dns'
+	option hosts_file '/tmp/dns/hosts'
+	option servers_file '/tmp/hosts/.sniroute.servers'
+	option hook '/usr/bin/told'
+	list instance 'lan_dns'
+	list instance 'guest_dns'
+	list instance "x'; reboot"
+`},
+		{name: "ipv6", config: plain + `
+	option wan_ipv6 '1'
+
+config listener 'v4'
+	list listen '0.0.0.0:9443'
+	option wan_port '9443'
+	option wan_ipv6 '1'
+
+config listener 'both'
+	list listen '[::]:10443'
+	option wan_port '10443'
+	option wan_ipv6 '1'
+
+config listener 'v6'
+	list listen '[fd00::1]:11443'
+	option wan_port '11443'
+	option wan_ipv6 '1'
+`},
+		{name: "hairpin", config: plain + `
+	option wan_ipv6 '1'
+	list hairpin 'wan'
+	list hairpin 'wan6'
+	list hairpin 'wanb'
+	list hairpin_zone 'lan'
+	list hairpin_zone 'guest'
+`},
+		{name: "disabled", config: strings.Replace(plain, "'1'", "'0'", 1)},
+		{name: "bad", config: plain, bad: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRouter(t)
+			r.Addresses = map[string]string{"wan": "203.0.113.7", "wan6 6": "2001:db8::7"} // wanb is down
+			write(t, r, "/etc/config/sniroute", c.config, 0o600)
+			if c.bad {
+				r.Programs["sniroute"] = refuse
+			}
+			if err := service(t, r, "start"); err != nil {
+				t.Fatal(err)
+			}
+			conntrack, err := os.ReadFile(r.Path("/proc/sys/net/netfilter/nf_conntrack_max"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "start-"+c.name, map[string]any{
+				"service":   r.Service("sniroute"),
+				"calls":     r.Calls("sniroute", "chown", "procd_set_config_changed", "procd_send_signal"),
+				"log":       append([]string{}, r.Log()...),
+				"files":     tree(t, r, "/etc/sniroute", "/var/run", "/tmp", "/mnt", "/etc/config"),
+				"conntrack": strings.TrimSpace(string(conntrack)),
+			})
+		})
+	}
+}
+
+// refuse is a program that finds the configuration bad.
+func refuse(Call) (string, int) {
+	return "/etc/config/sniroute:5: listener https: listen: nonsense\nsniroute check: the configuration is not valid\n", 1
+}
+
+// tree lists what is in folders: path and mode.
+func tree(t *testing.T, r *Router, folders ...string) []string {
+	t.Helper()
+	list := []string{}
+	for _, folder := range folders {
+		err := filepath.Walk(r.Path(folder), func(name string, info os.FileInfo, err error) error {
+			if os.IsNotExist(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			list = append(list, info.Mode().String()+" "+strings.TrimPrefix(name, r.Dir))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// TestReload: a good configuration is described again and signalled; a bad one is signalled too, since the daemon is to
+// say so, but leaves procd's description alone; a daemon that does not run is not signalled.
+func TestReload(t *testing.T) {
+	r := newRouter(t)
+	write(t, r, "/etc/config/sniroute", plain, 0o644)
+	hangup := "procd_send_signal sniroute * HUP"
+	reload := func() []string {
+		t.Helper()
+		r.Calls()
+		if err := service(t, r, "reload"); err != nil {
+			t.Fatal(err)
+		}
+		return r.Calls("procd_close_service", "procd_send_signal", "procd_set_config_changed")
+	}
+	if got := reload(); !slices.Equal(got, []string{"procd_close_service", "procd_set_config_changed firewall"}) {
+		t.Errorf("reload of what does not run: %q", got)
+	}
+	before := r.Service("sniroute")
+	write(t, r, "/etc/config/sniroute", plain+"\toption wan_port '9443'\n", 0o644)
+	if got := reload(); !slices.Equal(got, []string{"procd_close_service", "procd_set_config_changed firewall", hangup}) {
+		t.Errorf("reload: %q", got)
+	}
+	after := r.Service("sniroute")
+	if before == after || len(after.Instances) != 1 {
+		t.Errorf("reload leaves %+v", after)
+	}
+	r.Programs["sniroute"] = refuse
+	if got := reload(); !slices.Equal(got, []string{hangup}) {
+		t.Errorf("reload of a bad configuration: %q", got)
+	}
+	if r.Service("sniroute") != after {
+		t.Error("a bad configuration changes the service")
+	}
+	if err := service(t, r, "start"); err == nil {
+		t.Error("a start with a bad configuration succeeds")
+	}
+	if err := service(t, r, "restart"); err == nil || r.Service("sniroute") != after {
+		t.Errorf("a restart with a bad configuration ends what runs: %v", err)
+	}
+	if log := strings.Join(r.Log(), "\n"); !strings.Contains(log, "daemon.err /etc/config/sniroute:5: listener https") {
+		t.Errorf("the log does not say what is wrong:\n%s", log)
+	}
+	r.Programs["sniroute"] = func(Call) (string, int) { return "", 0 }
+	write(t, r, "/etc/config/sniroute", strings.Replace(plain, "'1'", "'0'", 1), 0o644)
+	reload()
+	if s := r.Service("sniroute"); len(s.Instances) != 0 || len(s.Triggers) == 0 {
+		t.Errorf("switched off: %+v", s)
+	}
+}
+
+const dhcp = `
+config dnsmasq
+	option domain 'lan'
+	option serversfile '/tmp/hosts/.sniroute.servers'
+
+config dnsmasq 'guest'
+	option serversfile '/etc/own.servers'
+
+config domain 'printer'
+	option name 'printer.lan'
+	option ip '192.168.0.9'
+
+`
+
+// TestDomains: uci mode owns the sections that it wrote, writes only what changed, and never what a person left
+// uncommitted.
+func TestDomains(t *testing.T) {
+	r := newRouter(t)
+	write(t, r, "/etc/config/sniroute", plain, 0o644)
+	write(t, r, "/etc/config/dhcp", dhcp, 0o644)
+	apply := func(names string) string {
+		t.Helper()
+		write(t, r, "/var/run/sniroute/domains", names, 0o644)
+		r.Calls()
+		if err := service(t, r, "dns_domains"); err != nil {
+			t.Log(err)
+		}
+		text, err := os.ReadFile(r.Path("/etc/config/dhcp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	const changed = "procd_set_config_changed dhcp"
+	own := `
+config domain 'sniroute_1'
+	option name 'a.k8s.example.com'
+	option ip '192.168.0.3'
+
+config domain 'sniroute_2'
+	option name 'b.k8s.example.com'
+	option ip 'fd00::3'
+
+`
+	hostile := "a.k8s.example.com 192.168.0.3\nx.example.com' 1.2.3.4\nc $(reboot)\ndhcp.lan\none two three\n" +
+		"b.k8s.example.com fd00::3\n"
+	want := strings.TrimSuffix(dhcp, "\n") + own
+	if got := apply(hostile); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if calls := r.Calls("procd_set_config_changed"); !slices.Equal(calls, []string{changed}) {
+		t.Errorf("dnsmasq is told %q", calls)
+	}
+	info, err := os.Stat(r.Path("/etc/config/dhcp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(hostile)
+	again, err := os.Stat(r.Path("/etc/config/dhcp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls := r.Calls("procd_set_config_changed"); len(calls) != 0 || !os.SameFile(info, again) {
+		t.Errorf("the same names are written again: %q", calls)
+	}
+	if _, err := r.Run("/sbin/uci", "set", "dhcp.printer.ip=192.168.0.10"); err != nil {
+		t.Fatal(err)
+	}
+	if got := apply("d.example.com 192.168.0.3\n"); got != want {
+		t.Errorf("a person's uncommitted changes are overrun: %s", got)
+	}
+	if log := strings.Join(r.Log(), "\n"); !strings.Contains(log, "uncommitted changes") {
+		t.Errorf("the log says %q", log)
+	}
+	if _, err := r.Run("/sbin/uci", "set", "dhcp.printer.ip=192.168.0.9"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Run("/sbin/uci", "commit", "dhcp"); err != nil {
+		t.Fatal(err)
+	}
+	if got := apply(""); got != dhcp {
+		t.Errorf("without names there is\n%s\ninstead of\n%s", got, dhcp)
+	}
+	apply(hostile)
+	if err := service(t, r, "dns_withdraw"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(r.Path("/etc/config/dhcp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Replace(dhcp, "\toption serversfile '/tmp/hosts/.sniroute.servers'\n", "", 1); string(text) != want {
+		t.Errorf("withdrawn: got %s\nwant %s", text, want)
+	}
+}
+
+// TestShellcheck has shellcheck read every script that a router runs.
+func TestShellcheck(t *testing.T) {
+	scripts := []string{initScript}
+	for _, pattern := range []string{"*.defaults", "*.ntp"} {
+		found, err := filepath.Glob(filepath.Join("../../openwrt/package/sniroute/files", pattern))
+		if err != nil || len(found) == 0 {
+			t.Errorf("no script %s: %v", pattern, err)
+		}
+		scripts = append(scripts, found...)
+	}
+	if out, err := exec.Command("shellcheck", scripts...).CombinedOutput(); err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	for _, name := range scripts {
+		if out, err := exec.Command("busybox", "ash", "-n", name).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v:\n%s", name, err, out)
+		}
+	}
+}

@@ -1,0 +1,388 @@
+package openwrt
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+//go:embed all:root
+var doubles embed.FS
+
+// A Router is a root file system and the programs in it. Its methods may be called from any goroutine, except where they
+// say otherwise.
+type Router struct {
+	Dir string // the root
+
+	// Programs answer what calls the program (or shell function) of their name. They may be set before the first Run.
+	Programs map[string]Program
+
+	Addresses map[string]string // of networks, for network_get_ipaddr and, with " 6" behind the name, for IPv6
+
+	listener net.Listener
+	serving  sync.WaitGroup
+
+	mu       sync.Mutex // protects what follows
+	calls    []Call
+	scribe   scribe
+	services map[string]*Service
+	running  map[string]bool
+	staged   map[string]bool // configurations with uncommitted changes
+	log      []string
+	unknown  []string // calls that nobody answers
+}
+
+// A Call is one call of a program of the Router.
+type Call struct {
+	Args  []string // with the program's name
+	Input string   // what was piped into it
+}
+
+// String returns the call as one would type it.
+func (c Call) String() string { return strings.Join(c.Args, " ") }
+
+// A Program returns what a call prints and what it exits with.
+type Program func(c Call) (output string, code int)
+
+// New makes a root in dir with busybox and the doubles.
+func New(dir string) (*Router, error) {
+	r := &Router{
+		Dir: dir, Programs: map[string]Program{}, Addresses: map[string]string{},
+		services: map[string]*Service{}, running: map[string]bool{}, staged: map[string]bool{},
+	}
+	if err := r.fill(); err != nil {
+		return nil, fmt.Errorf("making a router's root: %w", err)
+	}
+	l, err := net.Listen("unix", r.Path("/router.sock"))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(r.Path("/router.sock"), 0o777); err != nil {
+		return nil, err
+	}
+	r.listener = l
+	r.serving.Go(r.serve)
+	return r, nil
+}
+
+// Close ends the Router. The folder stays.
+func (r *Router) Close() error {
+	err := r.listener.Close()
+	r.serving.Wait()
+	return err
+}
+
+// Path returns where a file of the root lies outside of it.
+func (r *Router) Path(name string) string { return filepath.Join(r.Dir, name) }
+
+// fill puts busybox, the doubles and the files into the root that every router has.
+func (r *Router) fill() error {
+	for _, dir := range []string{
+		"bin", "sbin", "usr/bin", "usr/sbin", "etc/config", "etc/ssl/certs", "etc/capabilities", "tmp", "var/run", "dev",
+		"proc/sys/net/netfilter", "usr/lib/opkg/info",
+	} {
+		if err := os.MkdirAll(r.Path(dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for name, text := range map[string]string{
+		"etc/passwd":          "root:x:0:0:root:/root:/bin/ash\n",
+		"etc/group":           "root:x:0:\n",
+		"etc/hosts":           "127.0.0.1 localhost\n",
+		"etc/openwrt_release": "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='24.10.0'\n",
+		"proc/meminfo":        "MemTotal:         249088 kB\nMemFree:          100000 kB\n",
+		"proc/sys/net/netfilter/nf_conntrack_max": "7936\n",
+		"dev/null": "",
+	} {
+		if err := os.WriteFile(r.Path(name), []byte(text), 0o666); err != nil {
+			return err
+		}
+	}
+	if err := r.copyDoubles(); err != nil {
+		return err
+	}
+	if err := r.AddProgram("busybox", "/bin/busybox"); err != nil {
+		return err
+	}
+	applets, err := exec.Command("busybox", "--list").Output()
+	if err != nil {
+		return err
+	}
+	for _, applet := range strings.Fields(string(applets)) {
+		if err := os.Symlink("busybox", r.Path("/bin/"+applet)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return r.addForwarders()
+}
+
+func (r *Router) copyDoubles() error {
+	return fs.WalkDir(doubles, "root", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		to := r.Path(strings.TrimPrefix(name, "root"))
+		if entry.IsDir() {
+			return os.MkdirAll(to, 0o755)
+		}
+		data, err := doubles.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, data, 0o755)
+	})
+}
+
+// addForwarders builds the program that forwards, and puts it where the Router's programs are looked for.
+func (r *Router) addForwarders() error {
+	to := r.Path("/bin/router")
+	build := exec.Command("go", "build", "-o", to, "github.com/sniroute/sniroute/lab/openwrt/forward")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	for _, name := range []string{"/sbin/uci", "/bin/ubus", "/usr/bin/logger", "/usr/bin/sniroute", "/bin/chown", "/usr/bin/killall"} {
+		if err := r.Forward(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forward puts a program at a path that the Router answers for.
+func (r *Router) Forward(name string) error {
+	err := os.Remove(r.Path("/bin/" + filepath.Base(name))) // busybox's
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(r.Path(name)), 0o755); err != nil {
+		return err
+	}
+	return os.Symlink("/bin/router", r.Path(name))
+}
+
+// AddProgram copies a program of this machine, and the libraries that it needs, into the root.
+func (r *Router) AddProgram(name, to string) error {
+	from, err := exec.LookPath(name)
+	if err != nil {
+		return err
+	}
+	if from, err = filepath.EvalSymlinks(from); err != nil {
+		return err
+	}
+	if err := copyFile(r.Path(to), from); err != nil {
+		return err
+	}
+	out, err := exec.Command("ldd", from).Output()
+	if err != nil {
+		return nil // a static program has none
+	}
+	for line := range strings.Lines(string(out)) {
+		for field := range strings.FieldsSeq(line) {
+			if strings.HasPrefix(field, "/") {
+				if err := copyFile(r.Path(field), field); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o755)
+}
+
+// WriteFile writes a file of the root and makes the folders that it needs.
+func (r *Router) WriteFile(name, text string, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(r.Path(name)), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.Path(name), []byte(text), mode); err != nil {
+		return err
+	}
+	return os.Chmod(r.Path(name), mode)
+}
+
+// Run runs a command inside the root, in busybox's shell where it is a script. The error has what it printed to stderr.
+func (r *Router) Run(args ...string) (output string, err error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Path = args[0]
+	cmd.Err = nil // that it is not found outside of the root means nothing
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.SysProcAttr = inside(r.Dir)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+// inside changes the root of a process; where this one is not root, in a user namespace of its own.
+func inside(dir string) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Chroot: dir}
+	if os.Getuid() != 0 {
+		attr.Cloneflags = syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	return attr
+}
+
+// serve answers programs until the listener is closed.
+func (r *Router) serve() {
+	for {
+		conn, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		r.serving.Go(func() {
+			defer conn.Close()
+			var c Call
+			if json.NewDecoder(conn).Decode(&c) != nil || len(c.Args) == 0 {
+				return
+			}
+			output, code := r.answer(c)
+			_ = json.NewEncoder(conn).Encode(map[string]any{"Output": output, "Code": code})
+		})
+	}
+}
+
+// answer plays the program that was called.
+func (r *Router) answer(c Call) (output string, code int) {
+	if c.Args[0] == "router" {
+		c.Args = c.Args[1:] // a shell function that forwards
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, c)
+	name, args := c.Args[0], c.Args[1:]
+	if p := r.Programs[name]; p != nil {
+		r.mu.Unlock()
+		defer r.mu.Lock()
+		return p(c)
+	}
+	switch name {
+	case "config_load":
+		return assignments(r.Path("/etc/config/" + args[0]))
+	case "uci":
+		return r.uci(args, c.Input)
+	case "logger":
+		r.logged(args, c.Input)
+	case "chown", "killall", "procd_set_config_changed", "procd_send_signal":
+	case "network_get_ipaddr":
+		return r.Addresses[args[0]], 0
+	case "network_get_ipaddr6":
+		return r.Addresses[args[0]+" 6"], 0
+	case "procd_running":
+		if !r.running[args[0]] {
+			return "", 1
+		}
+	case "procd_kill":
+		delete(r.services, args[0])
+		delete(r.running, args[0])
+	case "procd_close_service":
+		s := r.scribe.service
+		r.services[s.Name] = s
+		r.running[s.Name] = len(s.Instances) > 0
+	default:
+		if !r.scribe.take(name, args) {
+			r.unknown = append(r.unknown, c.String())
+			return "", 127
+		}
+	}
+	return "", 0
+}
+
+// logged keeps what logger is told: "PRIORITY TEXT", line by line.
+func (r *Router) logged(args []string, input string) {
+	priority, text := "user.notice", []string(nil)
+	for i := 0; i < len(args); i++ {
+		switch args[i] {
+		case "-p":
+			i++
+			priority = args[i]
+		case "-t":
+			i++
+		default:
+			text = append(text, args[i])
+		}
+	}
+	if len(text) > 0 {
+		input = strings.Join(text, " ")
+	}
+	for line := range strings.Lines(input) {
+		r.log = append(r.log, priority+" "+strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// Service returns what procd was last told of a service, nil if it was not, or was told to forget it.
+func (r *Router) Service(name string) *Service {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.services[name]
+}
+
+// SetRunning says whether procd says that a service runs. Starting and stopping it says so, too.
+func (r *Router) SetRunning(name string, running bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running[name] = running
+}
+
+// Calls returns the calls since the last time that were made to one of the programs.
+func (r *Router) Calls(programs ...string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := []string{}
+	for _, c := range r.calls {
+		if slices.Contains(programs, c.Args[0]) {
+			calls = append(calls, c.String())
+		}
+	}
+	r.calls = nil
+	return calls
+}
+
+// Log returns the lines that were logged since the last time.
+func (r *Router) Log() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	log := r.log
+	r.log = nil
+	return log
+}
+
+// Unknown returns the calls that no double knows: each is a mistake in a script or a gap in the doubles.
+func (r *Router) Unknown() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.unknown)
+}
+
+// Services returns the names of the services that procd knows.
+func (r *Router) Services() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.services))
+}
