@@ -120,10 +120,12 @@ func TestInspectDelay(t *testing.T) {
 	}
 	w.setup.Listeners[0].NonTLS = "ssh"
 	w.apply()
-	if got, err := io.ReadAll(w.dial()); err != nil || string(got) != "SSH-2.0-test\r\n" {
+	c := w.dial()
+	if got, err := io.ReadAll(c); err != nil || string(got) != "SSH-2.0-test\r\n" {
 		t.Errorf("silence before a server that speaks first: got %q (%v)", got, err)
 	}
-	c := w.dial()
+	c.Close()
+	c = w.dial()
 	c.Write(appHello[:100])
 	if got, err := io.ReadAll(c); err != nil || len(got) > 0 {
 		t.Errorf("a partial hello: got %q (%v), want the end", got, err)
