@@ -1,5 +1,6 @@
 // Command demo shows, with real programs in network namespaces of its own, what sniroute does for a home: connections
-// from the internet reach the app whose name they ask for, the LAN's DNS follows, and what should be refused is refused.
+// from the internet reach the app whose name they ask for, the LAN's DNS follows, and what should be refused is
+// refused.
 //
 //	go run ./lab/demo [-once] [-sniroute BINARY]
 //

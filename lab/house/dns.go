@@ -23,8 +23,8 @@ const DNSPIDFile = "/var/run/dnsmasq/dnsmasq.pid"
 // internetDNS is the address of the internet's DNS server, on the host WAN.
 var internetDNS = netip.MustParseAddr(wanNetwork + "53")
 
-// routerDNS is what OpenWrt's init script makes of a plain dhcp configuration. rebind-domain-ok is the lab's: its internet
-// has addresses of RFC 5737, which dnsmasq counts among the private ones.
+// routerDNS is what OpenWrt's init script makes of a plain dhcp configuration. rebind-domain-ok is the lab's: its
+// internet has addresses of RFC 5737, which dnsmasq counts among the private ones.
 const routerDNS = `
 domain-needed
 localise-queries
@@ -47,8 +47,8 @@ host-record=nas.lan,%[5]v
 no-dhcp-interface=br-lan
 `
 
-// internetDNSConfiguration answers as the owner's DNS provider would: every name of the cluster's domain is the router's
-// public address, so that what the router does not answer itself goes there, and is seen.
+// internetDNSConfiguration answers as the owner's DNS provider would: every name of the cluster's domain is the
+// router's public address, so that what the router does not answer itself goes there, and is seen.
 const internetDNSConfiguration = `
 no-resolv
 no-hosts
@@ -72,7 +72,8 @@ func (h *House) StartDNS(ctx context.Context) (router *Service, err error) {
 		return nil, err
 	}
 	internet := fmt.Sprintf(internetDNSConfiguration, internetDNS, h.Public.IPv4, h.Public.IPv6)
-	if _, err := h.startDNS(ctx, h.WAN, internetDNS, "dnsmasq-internet", h.Dir+"/dnsmasq-internet.pid", internet); err != nil {
+	_, err = h.startDNS(ctx, h.WAN, internetDNS, "dnsmasq-internet", h.Dir+"/dnsmasq-internet.pid", internet)
+	if err != nil {
 		return nil, err
 	}
 	home := fmt.Sprintf(routerDNS, filepath.Join(h.Dir, HostsDir), filepath.Join(h.Dir, ServersFile), internetDNS,
@@ -85,8 +86,8 @@ func (h *House) startDNS(ctx context.Context, host *Host, at netip.Addr, name, p
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	// --no-daemon: otherwise it calls setgroups(2), which a plain user's namespace forbids. It then leaves the file with
-	// its process id to us.
+	// --no-daemon: otherwise it calls setgroups(2), which a plain user's namespace forbids. It then leaves the file
+	// with its process id to us.
 	s, err := h.Start(host, name, "dnsmasq", "--no-daemon", "--conf-file="+path)
 	if err != nil {
 		return nil, err

@@ -15,8 +15,8 @@ import (
 )
 
 // A Web is an nginx on one host, with a certificate for each site. `/` says which site of which host answered, at which
-// address, and to whom; any other path is a file below Documents, sent with at most RATE bytes a second if the request ends
-// in ?rate=RATE. A name that is no site gets the first one.
+// address, and to whom; any other path is a file below Documents, sent with at most RATE bytes a second if the request
+// ends in ?rate=RATE. A name that is no site gets the first one.
 type Web struct {
 	*Service
 	Host      *Host

@@ -40,8 +40,8 @@ type Namespace struct {
 	file *os.File // the kernel's handle
 }
 
-// New makes a network namespace whose loopback interface is up and whose IPv6 addresses are usable at once (no duplicate
-// address detection, no router advertisements). `ip netns exec NAME` finds it from within the lab.
+// New makes a network namespace whose loopback interface is up and whose IPv6 addresses are usable at once (no
+// duplicate address detection, no router advertisements). `ip netns exec NAME` finds it from within the lab.
 func New(name string) (*Namespace, error) {
 	if !Isolated() {
 		return nil, errors.New("netns: New before Isolate")

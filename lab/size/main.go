@@ -3,8 +3,8 @@
 //
 //	go run ./lab/size dist/sniroute-*
 //
-// A module's part is the share of its machine code. Data, types and line tables are spread in the same proportion, which
-// is right to a few per cent.
+// A module's part is the share of its machine code. Data, types and line tables are spread in the same proportion,
+// which is right to a few per cent.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 
 func run(paths []string) error {
 	if len(paths) == 0 {
-		return errors.New("usage: size BINARY...")
+		return errors.New("usage: size BINARY [BINARY...]")
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "binary\tMB\txz -9 MB\tlinked\t")
@@ -40,7 +40,8 @@ func run(paths []string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%s\t\n", filepath.Base(path), mb(binary.size), mb(binary.compressed), binary.linked)
+		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%s\t\n",
+			filepath.Base(path), mb(binary.size), mb(binary.compressed), binary.linked)
 	}
 	if err := table.Flush(); err != nil {
 		return err
