@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -32,11 +33,19 @@ func pick[T any](c choices, list []T) T { return list[c.n(len(list))] }
 
 // names are all that generated hosts could take, few enough for collisions to be the rule.
 var names = func() []string {
-	list := []string{"ex.com", "com", "evil.org", "a.evil.org", "co.uk", "a.co.uk", "nas.lan", "1.2.3.4", "github.io"}
+	list := []string{"ex.com", "com", "evil.org", "a.evil.org", "co.uk", "a.co.uk", "nas.lan", "1.2.3.4", "github.io", "x.lan.ex.com"}
 	for _, base := range []string{"ex.com", "k.ex.com", "a.k.ex.com", "b.k.ex.com", "c.a.k.ex.com"} {
 		for _, label := range []string{"a", "b", "c", "k", "x", "lan", "router", "api", "wpad", "localhost"} {
 			list = append(list, label+"."+base, "y."+label+"."+base)
 		}
+	}
+	return list
+}()
+
+// world is names as labels.
+var world = func() (list [][]string) {
+	for _, name := range names {
+		list = append(list, strings.Split(name, "."))
 	}
 	return list
 }()
