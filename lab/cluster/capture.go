@@ -29,8 +29,8 @@ type capture struct {
 func startCapture(ctx context.Context, l *Lab) (*capture, error) {
 	c := &capture{lab: l, file: filepath.Join(l.House.Dir, "dialled.pcap")}
 	var err error
-	c.tcpdump, err = l.House.Start(l.House.Router, "tcpdump", "tcpdump", "-i", "any", "-Q", "out", "-n", "-U", "-Z", "root",
-		"-w", c.file, opening)
+	c.tcpdump, err = l.House.Start(l.House.Router, "tcpdump", "tcpdump", "-i", "any", "-n", "-U", "-Z", "root", "-w", c.file,
+		opening)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +59,8 @@ func (c *capture) dialled(ctx context.Context) (map[netip.AddrPort]int, error) {
 	if err != nil && !strings.Contains(err.Error(), "truncated") { // the last packet may be half written
 		return nil, err
 	}
+	type connection struct{ from, to netip.AddrPort }
+	noted := map[connection]bool{} // a packet passes several interfaces, and may be sent again
 	seen := map[netip.AddrPort]int{}
 	for line := range strings.Lines(string(out)) {
 		// TIME [INTERFACE DIRECTION] IP 192.168.0.1.40001 > 192.168.0.3.443: Flags [S], ...
@@ -76,7 +78,8 @@ func (c *capture) dialled(ctx context.Context) (map[netip.AddrPort]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading tcpdump's %q: %w", line, err)
 		}
-		if c.lab.ofRouter(from.Addr()) {
+		if c.lab.ofRouter(from.Addr()) && !noted[connection{from, to}] {
+			noted[connection{from, to}] = true
 			seen[to]++
 		}
 	}

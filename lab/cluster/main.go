@@ -36,6 +36,7 @@ func run() (err error) {
 	test := flag.Bool("test", false, "run every scenario, then end")
 	match := flag.String("run", ".", "of the scenarios, only those whose name matches this regular expression")
 	build := flag.Bool("build", false, "only build the control plane's programs")
+	binary := flag.String("sniroute", "", "the daemon to use, instead of a fresh build in bin/")
 	flag.Parse()
 	pattern, err := regexp.Compile(*match)
 	if err != nil {
@@ -53,22 +54,26 @@ func run() (err error) {
 	if *build {
 		return nil
 	}
-	binary := filepath.Join("bin", "lab", "sniroute")
 	if !netns.Isolated() {
-		if err := buildDaemon(ctx, binary); err != nil {
-			return err
+		if *binary == "" {
+			if err := buildDaemon(ctx); err != nil {
+				return err
+			}
 		}
 		fmt.Printf("programs are built (%.0fs)\n", time.Since(began).Seconds())
 	}
 	if err := netns.Isolate(); err != nil {
 		return err
 	}
-	if binary, err = filepath.Abs(binary); err != nil {
+	if *binary == "" {
+		*binary = built
+	}
+	if *binary, err = filepath.Abs(*binary); err != nil {
 		return err
 	}
 
 	began = time.Now()
-	lab, err := Start(ctx, set, binary, os.Stdout)
+	lab, err := Start(ctx, set, *binary, os.Stdout)
 	if err != nil {
 		return err
 	}
@@ -92,9 +97,12 @@ func run() (err error) {
 	return err
 }
 
+// built is where the lab builds its daemon.
+const built = "bin/lab/sniroute"
+
 // buildDaemon builds sniroute as it is shipped.
-func buildDaemon(ctx context.Context, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./cmd/sniroute")
+func buildDaemon(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built, "./cmd/sniroute")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()

@@ -171,7 +171,7 @@ func compacted(t *T) {
 	_, before, err := t.Plane.Admin.List(t, api.Path("ingresses"))
 	t.Must(err)
 	t.Must(t.Master.Firewall(`table ip outage { chain in { type filter hook input priority 0; ip saddr 192.168.0.1 drop; }; }`))
-	mend := func() error { return t.Master.Firewall("destroy table ip outage") }
+	mend := func() error { return t.Master.Firewall("delete table ip outage") }
 	t.Cleanup(func() { _ = mend() }) // most often it has been mended below
 	t.Must(t.Plane.Admin.Delete(t, api.Path("ingresses", "blog", "app2")))
 	t.deploy()
