@@ -1,4 +1,4 @@
-# `make help` lists the targets. Variables: ARGS for demo, TIME for fuzz.
+# `make help` lists the targets. Variables: ARGS for demo, lab and bench, TIME for fuzz.
 
 export PATH := $(PATH):/usr/local/go/bin
 
@@ -18,6 +18,10 @@ packages: ## install the Debian packages that tests and demo need, where they ar
 .PHONY: demo
 demo: packages ## show the main job with real programs; ARGS=-once ends after the last step
 	@go run ./lab/demo $(ARGS)
+
+.PHONY: lab
+lab: packages ## the same with a real cluster (built first, once); ARGS=-test runs its scenarios and ends
+	@go run ./lab/cluster $(ARGS)
 
 .PHONY: test
 test: packages ## vet, and all tests under the race detector
