@@ -111,6 +111,10 @@ func tokenRevoked(t *T) {
 
 // routerRestarted: after a power cut the router is up before the cluster is.
 func routerRestarted(t *T) {
+	// Started anew, so that the state file holds what there is now: it is not written at every change.
+	t.Must(t.StopDaemon(syscall.SIGTERM))
+	t.Must(t.StartDaemon(t))
+	t.Eventually("served", t.serves)
 	before, err := t.AskRoutes(t)
 	t.Must(err)
 	t.Plane.KillAPI()
