@@ -84,7 +84,8 @@ func TestDNSMasqAnswers(t *testing.T) {
 		"multi.k8s.example.com 192.168.0.3 192.168.0.4",
 		"six.k8s.example.com fd00::6",
 	)
-	if state := p.State(); state.Records != 5 || state.Err != nil || state.Published.IsZero() || state.Notify != "signal" {
+	state := p.State()
+	if state.Records != 5 || state.Err != nil || state.Published.IsZero() || state.Notify != NotifySignal {
 		t.Errorf("state %+v", state)
 	}
 	eventually(t, "the names are known", func() bool {
@@ -198,11 +199,92 @@ func TestRunTriesAgain(t *testing.T) {
 	defer cancel()
 
 	eventually(t, "the failure is seen", func() bool { return p.State().Err != nil })
-	if state := p.State(); !strings.Contains(state.Err.Error(), folder) || state.Records != 0 || !state.Published.IsZero() {
+	state := p.State()
+	if !strings.Contains(state.Err.Error(), folder) || state.Records != 0 || !state.Published.IsZero() {
 		t.Errorf("after a failure the state is %+v", state)
 	}
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is published after all", func() bool { return p.State().Err == nil && p.State().Records == 1 })
+}
+
+// Names that only a wildcard is claimed of, beside exact ones.
+func TestDNSMasqAnswersWildcards(t *testing.T) {
+	s := newServer(t)
+	makeFiles(t, s)
+	o := s.options()
+	o.WildcardsFile = filepath.Join(s.dir, "wildcards.conf")
+	procd := &procdDouble{}
+	o.Notify, o.UBus = NotifyUBus, procd
+	publish(t, newPublisher(t, o),
+		"*.apps.example.com 192.168.0.3 fd00::3",
+		"*.four.example.com 192.168.0.4",
+		"apps.example.com 192.168.0.8",
+		"exact.apps.example.com 192.168.0.7",
+	)
+	expectEvents(t, procd, eventReload, eventRestart)
+	s.start(t, "--conf-file="+o.WildcardsFile)
+	none := []string{}
+	expect(t, s, []expectation{
+		{"a.apps.example.com", dnsmessage.TypeA, false, []string{"192.168.0.3"}},
+		{"a.apps.example.com", dnsmessage.TypeAAAA, false, []string{"fd00::3"}},
+		{"a.apps.example.com", dnsmessage.TypeHTTPS, false, none},
+		{"a.b.apps.example.com", dnsmessage.TypeA, false, []string{"192.168.0.3"}},
+		{"a.four.example.com", dnsmessage.TypeAAAA, false, none},
+		{"a.four.example.com", dnsmessage.TypeHTTPS, false, none},
+		{"four.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
+		{"apps.example.com", dnsmessage.TypeA, false, []string{"192.168.0.8"}},
+		{"apps.example.com", dnsmessage.TypeHTTPS, false, none},
+		{"exact.apps.example.com", dnsmessage.TypeA, false, []string{"192.168.0.7"}},
+		{"exact.apps.example.com", dnsmessage.TypeAAAA, false, none},
+		{"_acme-challenge.apps.example.com", dnsmessage.TypeTXT, true, []string{upstreamTXT}},
+		{"_acme-challenge.four.example.com", dnsmessage.TypeTXT, true, []string{upstreamTXT}},
+		{"_acme-challenge.exact.apps.example.com", dnsmessage.TypeTXT, true, []string{upstreamTXT}},
+		{"xapps.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
+	})
+}
+
+func TestHook(t *testing.T) {
+	dir := t.TempDir()
+	hook, log := filepath.Join(dir, "hook"), filepath.Join(dir, "log")
+	script := "#!/bin/sh\ncat \"$1\" >>" + log + "\n"
+	if err := os.WriteFile(hook, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{HostsFile: filepath.Join(dir, "hosts"), Notify: NotifyNone, Hook: hook}
+	p := newPublisher(t, o)
+	publish(t, p, "app1.example.com 192.168.0.3")
+	publish(t, p, "app1.example.com 192.168.0.3")
+	expectFile(t, log, header+"192.168.0.3 app1.example.com\n")
+	publish(t, p, "app1.example.com 192.168.0.4")
+	expectFile(t, log, header+"192.168.0.3 app1.example.com\n"+header+"192.168.0.4 app1.example.com\n")
+
+	// Where procd is told, it runs the hook.
+	o.Notify, o.UBus = NotifyAuto, &procdDouble{}
+	publish(t, newPublisher(t, o), "app1.example.com 192.168.0.5")
+	if text, err := os.ReadFile(log); err != nil || strings.Contains(string(text), "192.168.0.5") {
+		t.Errorf("the hook was run: %q, %v", text, err)
+	}
+
+	// A hook that fails is run again.
+	script = "#!/bin/sh\necho no room >&2\nexit 3\n"
+	if err := os.WriteFile(hook, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	records := parseRecords(t, []string{"app1.example.com 192.168.0.6"})
+	for range 2 {
+		if p.publish(t.Context(), records) {
+			t.Error("a failed hook is no failure")
+		}
+		if err := p.State().Err.Error(); !strings.Contains(err, "exit status 3") || !strings.Contains(err, "no room") {
+			t.Error(err)
+		}
+	}
+	if err := os.Remove(hook); err != nil {
+		t.Fatal(err)
+	}
+	if p.publish(t.Context(), records) || !strings.Contains(p.State().Err.Error(), hook) {
+		t.Errorf("without the program: %v", p.State().Err)
+	}
 }

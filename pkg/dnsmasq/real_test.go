@@ -108,6 +108,8 @@ func question(name string, kind dnsmessage.Type) string {
 type server struct {
 	dir, hosts, servers, pid string
 
+	environment []string // more of it
+
 	address  string
 	upstream *upstream
 	command  *exec.Cmd
@@ -145,12 +147,13 @@ func (s *server) start(t *testing.T, arguments ...string) {
 	port := freePort(t)
 	s.address = net.JoinHostPort("127.0.0.1", port)
 	s.command = exec.Command("dnsmasq", append([]string{
-		"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=" + self.Username,
+		"--keep-in-foreground", "--conf-file", "--no-resolv", "--no-hosts", "--user=" + self.Username,
 		"--listen-address=127.0.0.1", "--bind-interfaces", "--port=" + port, "--pid-file=" + s.pid,
 		"--server=127.0.0.1#" + strconv.Itoa(s.upstream.conn.LocalAddr().(*net.UDPAddr).Port),
 		"--addn-hosts=" + filepath.Dir(s.hosts), "--servers-file=" + s.servers,
 		"--log-facility=" + filepath.Join(s.dir, "log"), "--log-queries",
 	}, arguments...)...)
+	s.command.Env = append(os.Environ(), s.environment...)
 	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,7 @@ package dnsmasq
 import (
 	"context"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -35,9 +33,7 @@ func TestRunFollowsTheHolder(t *testing.T) {
 	})
 	cancel()
 	running.Wait()
-	if text, err := os.ReadFile(s.hosts); err != nil || !strings.Contains(string(text), "192.168.0.2 nas.example.com\n") {
-		t.Errorf("after the end the hosts file holds %q, %v", text, err)
-	}
+	expectFile(t, s.hosts, header+"192.168.0.2 nas.example.com\n")
 }
 
 // staticRoute is the policy of a configuration with a route that LAN DNS alone has.
@@ -45,4 +41,3 @@ func staticRoute(host, address string) *route.Policy {
 	dns := []netip.Addr{netip.MustParseAddr(address)}
 	return &route.Policy{Static: []route.Static{{Name: "nas", Hosts: []string{host}, DNS: dns}}}
 }
-

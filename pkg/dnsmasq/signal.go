@@ -21,20 +21,51 @@ func defaultPIDFiles() []string {
 type signaller struct {
 	patterns  []string
 	instances []string
+	before    map[int]bool // the processes that ran when a restart was asked for; nil: none is. Run's alone
 }
 
-func newSignaller(o Options) signaller {
+func newSignaller(o Options) *signaller {
 	if o.PIDFiles == nil {
 		o.PIDFiles = defaultPIDFiles()
 	}
-	return signaller{o.PIDFiles, o.Instances}
+	return &signaller{patterns: o.PIDFiles, instances: o.Instances}
 }
 
-func (signaller) name() string { return NotifySignal }
+func (s *signaller) reload(context.Context, []string) (string, error) {
+	return NotifySignal, s.hangUpAll()
+}
+func (*signaller) domains(context.Context) error { return errNoDomains }
+func (*signaller) forgotten() <-chan struct{}    { return nil }
+func (*signaller) close()                        {}
 
-// notify signals every instance that is asked for. PID files whose process is gone are passed over as long as one
+// restart cannot do it, but notices when somebody has.
+func (s *signaller) restart(context.Context) error {
+	paths, err := s.pidFiles()
+	if err != nil {
+		return err
+	}
+	running := make(map[int]bool)
+	for _, path := range paths {
+		if pid, err := readPID(path); err == nil {
+			running[pid] = true
+		}
+	}
+	if s.before == nil {
+		s.before = running
+		return errNoRestart
+	}
+	for pid := range running {
+		if s.before[pid] {
+			return errNoRestart
+		}
+	}
+	s.before = nil
+	return nil
+}
+
+// hangUpAll signals every instance that is asked for. PID files whose process is gone are passed over as long as one
 // dnsmasq is there.
-func (s signaller) notify(context.Context) error {
+func (s *signaller) hangUpAll() error {
 	paths, err := s.pidFiles()
 	if err != nil {
 		return err
@@ -58,7 +89,7 @@ func (s signaller) notify(context.Context) error {
 }
 
 // pidFiles returns the PID files that exist, at least one.
-func (s signaller) pidFiles() ([]string, error) {
+func (s *signaller) pidFiles() ([]string, error) {
 	var found []string
 	for _, pattern := range s.patterns {
 		paths, err := filepath.Glob(pattern)
@@ -78,7 +109,7 @@ func (s signaller) pidFiles() ([]string, error) {
 }
 
 // wants reports whether the PID file is that of an instance that is asked for: OpenWrt calls it dnsmasq.SECTION.pid.
-func (s signaller) wants(path string) bool {
+func (s *signaller) wants(path string) bool {
 	if len(s.instances) == 0 {
 		return true
 	}
@@ -95,13 +126,9 @@ var errNotRunning = errors.New("dnsmasq does not run")
 // hangUp sends SIGHUP to the process of a PID file, if it is a dnsmasq: the number may be that of another program by
 // now, to which a SIGHUP means to end.
 func hangUp(path string) error {
-	text, err := os.ReadFile(path)
+	pid, err := readPID(path)
 	if err != nil {
 		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || pid <= 1 {
-		return fmt.Errorf("%w: %s holds no process ID", errNotRunning, path)
 	}
 	process, err := os.FindProcess(pid) // a handle of the process: it cannot become another one after the check
 	if err != nil {
@@ -118,4 +145,16 @@ func hangUp(path string) error {
 		return fmt.Errorf("signalling dnsmasq, process %d of %s: %w", pid, path, err)
 	}
 	return nil
+}
+
+func readPID(path string) (int, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid <= 1 {
+		return 0, fmt.Errorf("%w: %s holds no process ID", errNotRunning, path)
+	}
+	return pid, nil
 }

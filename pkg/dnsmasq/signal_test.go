@@ -26,9 +26,9 @@ func TestSignalSparesOtherPrograms(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "dnsmasq.pid")
 	writePID(t, path, strconv.Itoa(other.Process.Pid)+"\n")
-	err := newSignaller(Options{PIDFiles: []string{path}}).notify(context.Background())
+	err := newSignaller(Options{PIDFiles: []string{path}}).hangUpAll()
 	if !errors.Is(err, errNotRunning) || !strings.Contains(err.Error(), path) {
-		t.Errorf("notify = %v", err)
+		t.Errorf("hangUpAll = %v", err)
 	}
 	other.Process.Kill()
 	other.Wait()
@@ -48,10 +48,10 @@ func TestSignalRefusesBadPIDFiles(t *testing.T) {
 			t.Errorf("PID file %q: %v", text, err)
 		}
 	}
-	if err := newSignaller(Options{PIDFiles: []string{path + "x"}}).notify(context.Background()); err == nil {
+	if err := newSignaller(Options{PIDFiles: []string{path + "x"}}).hangUpAll(); err == nil {
 		t.Error("no PID file, no error")
 	}
-	if err := newSignaller(Options{PIDFiles: []string{"["}}).notify(context.Background()); err == nil {
+	if err := newSignaller(Options{PIDFiles: []string{"["}}).hangUpAll(); err == nil {
 		t.Error("bad pattern, no error")
 	}
 }
@@ -81,6 +81,23 @@ func TestSignalChoosesInstances(t *testing.T) {
 		}
 		if strings.Join(got, " ") != strings.Join(c.want, " ") {
 			t.Errorf("%q: %q, want %q", c.instances, got, c.want)
+		}
+	}
+}
+
+// A signal restarts nothing, but somebody may.
+func TestSignalNoticesARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dnsmasq.pid")
+	s := newSignaller(Options{PIDFiles: []string{path}})
+	for _, step := range []struct {
+		pid  string
+		want error
+	}{
+		{"100", errNoRestart}, {"100", errNoRestart}, {"101", nil}, {"101", errNoRestart}, {"x", nil},
+	} {
+		writePID(t, path, step.pid)
+		if err := s.restart(context.Background()); err != step.want {
+			t.Errorf("with process %s: %v, want %v", step.pid, err, step.want)
 		}
 	}
 }

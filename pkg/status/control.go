@@ -31,8 +31,8 @@ const (
 	controlSocketMode fs.FileMode = 0o660
 )
 
-// OpenControl takes the lock and opens the socket, in a folder of mode 0750 that is made if it is missing. A socket that
-// an earlier daemon left is replaced. The error wraps ErrRunning if a daemon runs.
+// OpenControl takes the lock and opens the socket, in a folder of mode 0750 that is made if it is missing. A socket
+// that an earlier daemon left is replaced. The error wraps ErrRunning if a daemon runs.
 func OpenControl(path string, log *slog.Logger) (*Control, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

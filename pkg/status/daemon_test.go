@@ -76,7 +76,8 @@ func busyDaemon(now time.Time) *fakeDaemon {
 		Backends: []route.Backend{
 			{Name: external, Servers: []route.Server{{Address: netip.MustParseAddrPort("192.168.0.3:443")}}},
 			{Name: nas, Servers: []route.Server{
-				{Address: netip.MustParseAddrPort("192.168.0.2:443")}, {Address: netip.MustParseAddrPort("[fd00::2]:443")},
+				{Address: netip.MustParseAddrPort("192.168.0.2:443")},
+				{Address: netip.MustParseAddrPort("[fd00::2]:443")},
 			}},
 		},
 		Routes: []route.Route{
@@ -107,7 +108,8 @@ func busyDaemon(now time.Time) *fakeDaemon {
 			Config: ConfigState{Path: "/etc/config/sniroute", Loaded: true, OK: true, Changed: now.Add(-3 * time.Hour),
 				Warnings: []string{"/etc/config/sniroute:12: section listener 'https' has an unknown option 'lisen'"}},
 			Listeners: []ListenerState{
-				{Name: "https", Protocol: "tls", Addresses: ports("0.0.0.0:8443", "[::]:8443"), Default: nas, Open: true},
+				{Name: "https", Protocol: "tls", Addresses: ports("0.0.0.0:8443", "[::]:8443"), Default: nas,
+					Open: true},
 				{Name: "http", Protocol: "http", Addresses: ports("0.0.0.0:8080"), Open: true},
 			},
 			Sources: []SourceState{
@@ -120,14 +122,18 @@ func busyDaemon(now time.Time) *fakeDaemon {
 		},
 		traffic: Traffic{
 			Listeners: []ListenerTraffic{
-				{Name: "https", Accepted: 12345, Rejected: map[string]uint64{"no_route": 321, "malformed": 7, "limit": 0}},
+				{Name: "https", Accepted: 12345, Rejected: map[string]uint64{
+					"no_route": 321, "malformed": 7, "limit": 0,
+				}},
 				{Name: "http", Accepted: 17},
 			},
 			Backends: []BackendTraffic{
 				{Name: external, Active: 14, ToBackend: 48_300_000, ToClient: 9_120_000_000,
 					Connections: []ConnectionCount{{"https", "ok", 11022}, {"https", "timeout", 3}},
 					Connect:     Histogram{[]float64{.001, .01, .1}, []uint64{9000, 2000, 24, 1}, 31.4},
-					Servers:     []ServerTraffic{{Address: netip.MustParseAddrPort("192.168.0.3:443"), Active: 14, Up: true}}},
+					Servers: []ServerTraffic{
+						{Address: netip.MustParseAddrPort("192.168.0.3:443"), Active: 14, Up: true},
+					}},
 				{Name: nas, Active: 2, ToBackend: 120_000, ToClient: 4_000,
 					Connections: []ConnectionCount{{"https", "ok", 900}, {"https", "connect_failed", 92}},
 					Servers: []ServerTraffic{

@@ -33,11 +33,11 @@ type page struct {
 
 func newPage(d Daemon) *page {
 	hash := sha256.Sum256([]byte(pageCSS))
+	style := base64.StdEncoding.EncodeToString(hash[:])
 	return &page{
 		daemon:   d,
 		template: template.Must(template.New("page").Funcs(pageFuncs()).Parse(pageHTML)),
-		policy: "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
-			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		policy:   contentPolicy("img-src data:; style-src 'sha256-" + style + "'; "),
 	}
 }
 
@@ -165,8 +165,8 @@ func problems(r Report, t *route.Table) []problem {
 		}
 	}
 	if n := len(t.Shared); n > 0 {
-		warn("Exposed and internal hosts share %s: whoever reaches the exposed ones can ask for the internal ones there "+
-			"(marked shared below)", plural(n, "address", "addresses"))
+		warn("Exposed and internal hosts share %s: whoever reaches the exposed ones can ask for the internal ones "+
+			"there (marked shared below)", plural(n, "address", "addresses"))
 	}
 	for _, list := range [][]string{r.Warnings, r.Config.Warnings, r.DNS.Warnings} {
 		for _, w := range list {

@@ -101,8 +101,8 @@ func TestPageOfADaemonThatWaits(t *testing.T) {
 	_, text := elements(t, page)
 	for _, want := range []string{
 		"not ready", "sniroute:3: bad", "sniroute:9: worse", "Waiting: no configuration is loaded",
-		"listener https is not open: in use", "no route to host", "its credentials expire on", "last known", "3 days ago",
-		"not read yet", "disk full", "All servers of nas are down", "No host is claimed yet",
+		"listener https is not open: in use", "no route to host", "its credentials expire on", "last known",
+		"3 days ago", "not read yet", "disk full", "All servers of nas are down", "No host is claimed yet",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
@@ -166,7 +166,8 @@ func TestTexts(t *testing.T) {
 	for want, at := range map[string]time.Time{
 		"never": {}, "just now": now.Add(time.Hour), "1 s ago": now.Add(-1999 * time.Millisecond),
 		"119 s ago": now.Add(-119 * time.Second), "2 min ago": now.Add(-2 * time.Minute),
-		"119 min ago": now.Add(-119 * time.Minute), "2 h ago": now.Add(-2 * time.Hour), "47 h ago": now.Add(-47 * time.Hour),
+		"119 min ago": now.Add(-119 * time.Minute), "2 h ago": now.Add(-2 * time.Hour),
+		"47 h ago":   now.Add(-47 * time.Hour),
 		"2 days ago": now.Add(-48 * time.Hour),
 	} {
 		if got := age(now, at); got != want {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sniroute/sniroute/pkg/route"
 )
@@ -55,11 +56,8 @@ func Waiting(s Status) []string {
 	}
 	for _, source := range s.Sources {
 		if !source.Synced && !source.FromState {
-			reason := ""
-			if len(source.Errors) > 0 {
-				reason = source.Errors[0]
-			}
-			reasons = append(reasons, because(fmt.Sprintf("%s %s has not been read yet", source.Kind, source.Name), reason))
+			what := fmt.Sprintf("%s %s has not been read yet", source.Kind, source.Name)
+			reasons = append(reasons, because(what, strings.Join(source.Errors, "; ")))
 		}
 	}
 	return reasons

@@ -334,7 +334,7 @@ func TestReadiness(t *testing.T) {
 		d.status.Config.OK = false // an older one is in force: ready
 	})
 	expect(503, "listener http is not open: address already in use",
-		"cluster home has not been read yet: connection refused")
+		"cluster home has not been read yet: connection refused; again")
 	d.change(func(d *fakeDaemon) {
 		d.status.Listeners[1].Open = true
 		d.status.Sources[0].FromState = true

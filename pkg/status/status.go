@@ -78,7 +78,7 @@ type SourceState struct {
 	Kind      string    `json:"kind"`                       // SourceCluster or SourceManifests
 	Where     string    `json:"where,omitempty"`            // the API server in use, or the path
 	Synced    bool      `json:"synced"`                     // its claims are those of a complete and current reading
-	FromState bool      `json:"from_state"`                 // its claims are the last known ones, kept over a restart or an outage
+	FromState bool      `json:"from_state"`                 // its claims are the last known ones, kept meanwhile
 	LastSync  time.Time `json:"last_sync,omitzero"`         // when its claims were last known to be current
 	Expiry    time.Time `json:"credential_expiry,omitzero"` // when its credentials end
 	Claims    int       `json:"claims"`
@@ -106,7 +106,8 @@ type DNSState struct {
 // withLists returns a copy in which no list is nil, so that JSON shows [] and never null.
 func (s Status) withLists() Status {
 	s.Listeners, s.Sources = orEmpty(slices.Clone(s.Listeners)), orEmpty(slices.Clone(s.Sources))
-	s.Warnings, s.Config.Warnings, s.DNS.Warnings = orEmpty(s.Warnings), orEmpty(s.Config.Warnings), orEmpty(s.DNS.Warnings)
+	s.Warnings, s.Config.Warnings = orEmpty(s.Warnings), orEmpty(s.Config.Warnings)
+	s.DNS.Warnings = orEmpty(s.DNS.Warnings)
 	for i := range s.Listeners {
 		s.Listeners[i].Addresses = orEmpty(s.Listeners[i].Addresses)
 	}
