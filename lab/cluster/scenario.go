@@ -21,8 +21,9 @@ type Scenario struct {
 	Run  func(*T)
 }
 
-// soon is how long the lab waits for what should take milliseconds, so that a busy machine fails nothing.
-const soon = 20 * time.Second
+// soon is how long the lab waits for what should take milliseconds, or what follows a pause between two attempts (at
+// most half a minute), so that a busy machine fails nothing.
+const soon = 45 * time.Second
 
 // A T runs one scenario. Like testing.T, Fatalf ends it, and what Cleanup was given runs at its end. The lab is as
 // described at Lab.Restore when it begins, and is put back afterwards.
@@ -116,8 +117,11 @@ func (t *T) Must(err error) {
 }
 
 // Eventually waits until try returns nil and ends the scenario if that takes too long.
-func (t *T) Eventually(what string, try func() error) {
-	if err := controlplane.Eventually(t, soon, 10*time.Millisecond, try); err != nil {
+func (t *T) Eventually(what string, try func() error) { t.Within(soon, what, try) }
+
+// Within waits until try returns nil and ends the scenario if that takes longer than the limit.
+func (t *T) Within(limit time.Duration, what string, try func() error) {
+	if err := controlplane.Eventually(t, limit, 10*time.Millisecond, try); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -190,4 +191,37 @@ func compacted(t *T) {
 	t.follows()
 	t.Eventually("what was deleted is gone", func() error { return t.NotOurs(app2) })
 	t.Must(t.serves())
+}
+
+// offline: the cluster is away for long. The router tries less and less often, up to a bound, and goes on serving. An
+// hour is not waited for: what is counted in the last part of a shorter outage is what an hour would be made of.
+func offline(t *T) {
+	const kinds = 3 // Ingress, IngressClass, Service: each is asked for by itself
+	const outage, part = 80 * time.Second, 45 * time.Second
+	// A pause between two attempts lasts 15 to 30 seconds when it has grown to its bound.
+	const bound = kinds * (int(part/(15*time.Second)) + 1)
+	attempts := func() int {
+		seen, err := t.capture.dialled(t)
+		t.Must(err)
+		return seen[netip.AddrPortFrom(t.Master.IPv4, 6443)]
+	}
+	began := attempts()
+	t.Plane.KillAPI()
+	t.Eventually("the metrics say so", func() error { return t.Metric(`sniroute_cluster_synced{source="home"}`, 0) })
+	t.Eventually("status says so", func() error { return t.StatusSays("home", t.Master.IPv4.String()) })
+	t.Holds("served", outage-part, t.serves)
+	middle := attempts()
+	t.Holds("served", part, t.serves)
+	end := attempts()
+	t.Logf("%d attempts in %s, %d of them in the last %s: an hour has about %d", end-began, outage, end-middle, part,
+		(end-middle)*int(time.Hour/part))
+	if end == began {
+		t.Errorf("the capture has seen no attempt at all")
+	}
+	if end-middle > bound {
+		t.Errorf("more than %d attempts in %s", bound, part)
+	}
+	t.Must(t.Plane.StartAPI(t))
+	t.deploy()
+	t.follows()
 }

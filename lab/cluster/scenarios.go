@@ -17,6 +17,7 @@ func scenarios() []Scenario {
 		{"the API server is killed and restarted", apiRestarted},
 		{"the API server gets another certificate", apiReplaced},
 		{"the token is revoked and replaced", tokenRevoked},
+		{"the cluster is away for long", offline},
 		{"the router restarts while the cluster is down", routerRestarted},
 		{"the cluster is not there at the first start", firstStart},
 		{"history is compacted during an outage of the watch", compacted},
