@@ -6,9 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sniroute/sniroute/pkg/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -384,5 +387,95 @@ func TestShellcheck(t *testing.T) {
 		if out, err := exec.Command("busybox", "ash", "-n", name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v:\n%s", name, err, out)
 		}
+	}
+}
+
+// TestWildcards: of what the daemon left, only wildcards reach dnsmasq's configuration, and dnsmasq starts again only
+// for a change.
+func TestWildcards(t *testing.T) {
+	r := newRouter(t)
+	if err := r.Forward("/etc/init.d/dnsmasq"); err != nil {
+		t.Fatal(err)
+	}
+	r.Programs["dnsmasq"] = func(Call) (string, int) { return "", 0 }
+	write(t, r, "/etc/config/sniroute", plain, 0o644)
+	write(t, r, "/etc/config/dhcp", dhcp, 0o644)
+	write(t, r, "/var/etc/dnsmasq.conf.cfg01411c", "port=53\nconf-dir=/tmp/dnsmasq.cfg01411c.d\nuser=dnsmasq\n", 0o644)
+	write(t, r, "/var/etc/dnsmasq.conf.guest", "conf-dir=/tmp/dnsmasq.guest.d,*.conf\n", 0o644)
+	for _, folder := range []string{"/tmp/dnsmasq.cfg01411c.d", "/tmp/dnsmasq.guest.d"} {
+		if err := os.Mkdir(r.Path(folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply := func(text string) []string {
+		t.Helper()
+		write(t, r, "/var/run/sniroute/wildcards", text, 0o644)
+		r.Calls()
+		if err := service(t, r, "dns_wildcards"); err != nil {
+			t.Fatal(err)
+		}
+		return r.Calls("dnsmasq")
+	}
+	written := func(folder string) string {
+		text, err := os.ReadFile(r.Path(folder + "/sniroute"))
+		if err != nil {
+			return err.Error()
+		}
+		return string(text)
+	}
+	restart := []string{"dnsmasq restart"}
+	if calls := apply(""); len(calls) != 0 {
+		t.Errorf("without wildcards: %q", calls)
+	}
+	const good = "address=/*.apps.example.com/192.168.0.3\naddress=/*.apps.example.com/fd00::3\nlocal=/*.apps.example.com/\n"
+	hostile := "# Written by sniroute; changes are lost.\ndhcp-script=/tmp/x\nconf-file=/tmp/x\naddress=/com/1.2.3.4\n" +
+		"address=/*.a.com/#\naddress=/*.a.com/1.2.3.4/5\nserver=/*.a.com/1.2.3.4\nlocal=/*.a.com/ \\\n" + good
+	if calls := apply(hostile); !slices.Equal(calls, restart) {
+		t.Errorf("wildcards: %q", calls)
+	}
+	if got := written("/tmp/dnsmasq.cfg01411c.d"); got != good || written("/tmp/dnsmasq.guest.d") != good {
+		t.Errorf("dnsmasq gets\n%s", got)
+	}
+	if calls := apply(hostile); len(calls) != 0 {
+		t.Errorf("the same wildcards: %q", calls)
+	}
+	if calls := apply(""); !slices.Equal(calls, restart) || written("/tmp/dnsmasq.guest.d") != "" {
+		t.Errorf("no more wildcards: %q", calls)
+	}
+	write(t, r, "/etc/config/sniroute", plain+"\nconfig dns 'dns'\n\tlist instance 'guest'\n", 0o644)
+	apply(good)
+	if written("/tmp/dnsmasq.guest.d") != good || written("/tmp/dnsmasq.cfg01411c.d") != "" {
+		t.Error("another instance than the one that is asked for gets wildcards")
+	}
+	r.Calls()
+	if err := service(t, r, "dns_withdraw"); err != nil {
+		t.Fatal(err)
+	}
+	if calls := r.Calls("dnsmasq"); !slices.Equal(calls, restart) || len(tree(t, r, "/tmp/dnsmasq.guest.d")) != 1 {
+		t.Errorf("withdrawn: %q, %q", calls, tree(t, r, "/tmp/dnsmasq.guest.d"))
+	}
+}
+
+// TestShippedConfiguration: the file that the package ships is valid, also with its examples switched on, and starts
+// nothing.
+func TestShippedConfiguration(t *testing.T) {
+	text, err := os.ReadFile("../../openwrt/package/sniroute/files/sniroute.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipped, _, err := config.Parse("sniroute", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shipped.Main.Enabled {
+		t.Error("it is enabled")
+	}
+	examples := regexp.MustCompile(`(?m)^#([\tc]|$)`).ReplaceAllString(string(text), "$1")
+	c, _, err := config.Parse("sniroute", []byte(examples))
+	if err != nil {
+		t.Error(err)
+	}
+	if c == nil || len(c.Clusters) == 0 || len(c.Routes) == 0 {
+		t.Errorf("the examples are %+v", c)
 	}
 }
