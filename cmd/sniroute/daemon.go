@@ -56,14 +56,14 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	}
 	d.proxy, err = proxy.New(proxy.Options{Loops: c.Main.Loops, Local: d.isOwn, Logger: log})
 	if err != nil {
-		return nil, fmt.Errorf("starting the proxy: %w", err)
+		return nil, errors.Join(fmt.Errorf("starting the proxy: %w", err), d.control.Close())
 	}
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
 	d.sources = &sources{publish: d.keeper.setClaims, log: log}
 	d.dns = &publisher{tables: d.tables, log: log}
 	d.pages = &pages{daemon: d, log: log}
 	if err := d.proxy.Setup(setupOf(c)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.control.Close())
 	}
 	d.note(c, warnings)
 	return d, nil

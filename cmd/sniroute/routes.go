@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 
@@ -63,14 +64,13 @@ func routesText(r status.Routes) string {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", shown(host), shown(to), dns, shown(from), shown(notes))
 	}
 	_ = w.Flush()
-	if len(r.Refused) == 0 {
-		return b.String()
+	if len(r.Refused) > 0 {
+		fmt.Fprintln(w, "\nREFUSED\tFROM\tREASON\tWHY")
 	}
-	fmt.Fprintln(w, "\nREFUSED\tFROM\tREASON\tWHY")
 	for _, refused := range r.Refused {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", shown(refused.Host), shown(refused.Object+" of "+refused.Source), refused.Reason,
 			shown(refused.Detail))
 	}
 	_ = w.Flush()
-	return b.String()
+	return regexp.MustCompile(" +\n").ReplaceAllString(b.String(), "\n")
 }

@@ -66,7 +66,7 @@ func statusText(r status.Report, now time.Time) string {
 }
 
 func configText(b *strings.Builder, c status.ConfigState, now time.Time) {
-	fmt.Fprintf(b, "configuration %s, in force since %s\n", shown(c.Path), age(c.Changed, now))
+	fmt.Fprintf(b, "configuration %s, taken over %s\n", shown(c.Path), age(c.Changed, now))
 	if !c.OK {
 		b.WriteString("  the newest one is refused:\n")
 		for line := range strings.Lines(c.Error) {
@@ -103,8 +103,14 @@ func sourceText(b *strings.Builder, s status.SourceState, now time.Time) {
 	case s.FromState:
 		state = "as last known"
 	}
-	fmt.Fprintf(b, "%s %s: %s, %d claims, read %s, from %s\n",
-		s.Kind, s.Name, state, s.Claims, age(s.LastSync, now), shown(s.Where))
+	fmt.Fprintf(b, "%s %s: %s, %d claims", s.Kind, s.Name, state, s.Claims)
+	if s.Where != "" {
+		fmt.Fprintf(b, " from %s", shown(s.Where))
+	}
+	if !s.LastSync.IsZero() {
+		fmt.Fprintf(b, ", read %s", age(s.LastSync, now))
+	}
+	b.WriteByte('\n')
 	for _, e := range s.Errors {
 		fmt.Fprintf(b, "  %s\n", shown(e))
 	}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sniroute/sniroute/pkg/status"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }) {
+		t.Errorf("something unprintable in %q", got)
+	}
+}
+
+// hostile is what a cluster may call things.
+const hostile = "\x1b]0;owned\x07.k8s.exämple.com\nhost"
+
+func TestStatusText(t *testing.T) {
+	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	at := netip.MustParseAddrPort("192.168.0.3:443")
+	report := status.Report{
+		Waiting: []string{"listener http is not open: plain HTTP is not served yet"},
+		Status: status.Status{
+			Version: "1.0", Started: now.Add(-time.Hour),
+			Config: status.ConfigState{
+				Path: "/etc/config/sniroute", Loaded: true, Changed: now.Add(-time.Minute),
+				Error: "sniroute:1: bad\nsniroute:2: worse", Warnings: []string{"sniroute:9: option x: has no effect yet"},
+			},
+			Listeners: []status.ListenerState{
+				{Name: "https", Protocol: "tls", Addresses: []netip.AddrPort{netip.MustParseAddrPort("[::]:8443")}, Open: true},
+				{Name: "http", Protocol: "http", Addresses: []netip.AddrPort{netip.MustParseAddrPort("[::]:8080")},
+					Error: "plain HTTP is not served yet"},
+			},
+			Sources: []status.SourceState{
+				{Name: "demo", Kind: "manifests", Where: "/m", Synced: true, LastSync: now, Claims: 2,
+					Warnings: []string{"/m/" + hostile + ":3: not YAML"}},
+				{Name: "home", Kind: "cluster", Where: "https://192.168.0.10:6443", FromState: true,
+					Errors: []string{"the API server does not answer"}},
+				{Name: "new", Kind: "cluster"},
+			},
+			DNS:      status.DNSState{Enabled: true, Records: 2, Notify: "signal", Error: "dnsmasq does not run"},
+			Warnings: []string{"the status page is not served: address already in use"},
+		},
+		Traffic: status.Traffic{
+			Active: 3, Peeking: 1, PeekBytes: 100, Limit: 1000,
+			Listeners: []status.ListenerTraffic{
+				{Name: "https", Accepted: 10, Rejected: map[string]uint64{"not_tls": 2, "malformed": 1}},
+			},
+			Backends: []status.BackendTraffic{{
+				Name: "demo/" + hostile, Active: 2, ToBackend: 1000, ToClient: 2000,
+				Connections: []status.ConnectionCount{{Listener: "https", Result: "ok", Count: 5}},
+				Servers:     []status.ServerTraffic{{Address: at, Up: true}, {Address: at, Failed: 3}},
+			}},
+		},
+	}
+	golden(t, "status.txt", statusText(report, now))
+}
+
+func TestRoutesText(t *testing.T) {
+	golden(t, "routes.txt", routesText(status.Routes{
+		Routes: []status.Route{
+			{Host: "a.example.com", Exposed: true, Servers: []string{"192.168.0.3:443"}, Source: "home",
+				DNS: []netip.Addr{netip.MustParseAddr("192.168.0.3")}, Object: "Ingress default/a",
+				Merged: []string{"Ingress auth/a"}, Warnings: []string{"shared"}},
+			{Host: "b.example.com", ALPN: "acme-tls/1", Exposed: true, Servers: []string{"192.168.0.2:443"},
+				Source: "byhand", Object: "byhand"},
+			{Host: "c.example.com", Source: "home", Object: "Ingress default/" + hostile},
+		},
+		Refused: []status.Refusal{
+			{Host: hostile, Source: "home", Object: "Ingress default/x", Reason: "name", Detail: "it holds " + hostile},
+		},
+	}))
+	golden(t, "no-routes.txt", routesText(status.Routes{}))
+}
+
+func TestExplanationText(t *testing.T) {
+	golden(t, "explain.txt", explanationText(status.Explanation{
+		Name: hostile,
+		Listeners: []status.Decision{{Listener: "https", Steps: []status.Step{
+			{Rule: "Ingress default/" + hostile, Detail: "refused, name"},
+			{Rule: "default backend", Matched: true, Detail: "to backend nas"},
+		}}},
+		DNS: []status.Step{{Rule: "DNS upstream", Matched: true, Detail: "asked for upstream"}},
+	}))
+}
+
+// TestCommandLine: flags stand anywhere, and what is wrong is said with the usage.
+func TestCommandLine(t *testing.T) {
+	dir, idle := t.TempDir(), t.TempDir()
+	text := "config sniroute main\n\toption control '" + idle + "/control.sock'\n"
+	if err := os.WriteFile(filepath.Join(idle, "sniroute"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"", exitUsage, "usage: sniroute COMMAND"},
+		{"help", exitOK, "usage: sniroute COMMAND"},
+		{"start", exitUsage, `there is no command "start"`},
+		{"version", exitOK, "sniroute "},
+		{"version now", exitUsage, `what is "now" for?`},
+		{"version -x", exitUsage, "not defined: -x"},
+		{"version -h", exitUsage, "usage: sniroute version"},
+		{"explain -c " + dir, exitUsage, "NAME is missing"},
+		{"explain a -c " + idle, exitFailed, "sniroute does not run"},
+		{"routes -json -c " + idle, exitFailed, "sniroute does not run"},
+		{"check -c " + idle, exitOK, "is valid"},
+		{"check -c " + dir, exitFailed, "no such file"},
+		{"run -c " + dir, exitFailed, "no such file"},
+	} {
+		var out bytes.Buffer
+		in := invocation{args: strings.Fields(c.args), stdout: &out, stderr: &out}
+		if code := execute(context.Background(), in); code != c.code || !strings.Contains(out.String(), c.want) {
+			t.Errorf("sniroute %s: got %d and %q, want %d and %q", c.args, code, &out, c.code, c.want)
+		}
+	}
+}
