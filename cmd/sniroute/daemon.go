@@ -13,6 +13,7 @@ import (
 	"github.com/sniroute/sniroute/pkg/proxy"
 	"github.com/sniroute/sniroute/pkg/route"
 	"github.com/sniroute/sniroute/pkg/status"
+	"github.com/sniroute/sniroute/pkg/ubus"
 )
 
 // A daemon is everything that runs. It is the status.Daemon that the page and the commands ask.
@@ -27,6 +28,7 @@ type daemon struct {
 	keeper  *keeper
 	proxy   *proxy.Proxy
 	sources *sources
+	bus     *ubus.Client // nil: there is no ubus
 	dns     *publisher
 	pages   *pages
 	control *status.Control
@@ -61,6 +63,9 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
 	d.sources = &sources{publish: d.keeper.setClaims, log: log}
 	d.dns = &publisher{tables: d.tables, log: log}
+	if d.bus = openBus(log); d.bus != nil {
+		d.dns.bus = d.bus
+	}
 	d.pages = &pages{daemon: d, log: log}
 	if err := d.proxy.Setup(setupOf(c)); err != nil {
 		return nil, errors.Join(err, d.control.Close())

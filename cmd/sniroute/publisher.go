@@ -16,6 +16,7 @@ import (
 // A publisher runs the dnsmasq.Publisher that the configuration asks for. Its methods may be called from any goroutine.
 type publisher struct {
 	tables *route.Holder
+	bus    dnsmasq.Caller // nil: there is no ubus
 	log    *slog.Logger
 
 	mu      sync.Mutex
@@ -37,14 +38,14 @@ func (p *publisher) set(ctx context.Context, c config.DNS) {
 	p.task.stop()
 	p.config, p.running, p.task, p.err = c, nil, nil, nil
 	if before.Enabled && (!c.Enabled || c.HostsFile != before.HostsFile || c.ServersFile != before.ServersFile) {
-		if err := dnsmasq.Withdraw(ctx, publisherOf(before, p.log)); err != nil {
+		if err := dnsmasq.Withdraw(ctx, publisherOf(before, p.bus, p.log)); err != nil {
 			p.log.Error("names could not be withdrawn from where they were published", "error", err)
 		}
 	}
 	if !c.Enabled {
 		return
 	}
-	running, err := dnsmasq.New(publisherOf(c, p.log))
+	running, err := dnsmasq.New(publisherOf(c, p.bus, p.log))
 	if err != nil {
 		p.err = err
 		p.log.Error("no names are published", "error", err)

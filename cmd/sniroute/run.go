@@ -54,6 +54,9 @@ func (d *daemon) run(ctx context.Context, c *config.Config, hangup <-chan os.Sig
 	d.firstTable(ctx)
 	defer start(ctx, d.keeper.run).stop()
 	defer start(ctx, d.watchRouter).stop()
+	if d.bus != nil {
+		defer start(ctx, d.speakUBus).stop()
+	}
 	d.dns.set(ctx, c.DNS)
 	defer d.dns.stop()
 	d.pages.set(ctx, d.pagesOf(c))

@@ -136,14 +136,11 @@ func setupOf(c *config.Config) proxy.Setup {
 	return s
 }
 
-// publisherOf is what the configuration says to the DNS publisher. The ways and modes that are not built yet, of which
-// the configuration warns, are taken for the default ones.
-func publisherOf(c config.DNS, log *slog.Logger) dnsmasq.Options {
-	o := dnsmasq.Options{
-		HostsFile: c.HostsFile, ServersFile: c.ServersFile, Notify: c.Notify, Instances: c.Instances, Logger: log,
+// publisherOf is what the configuration says to the DNS publisher. bus is nil where there is no ubus. Mode 'uci', which
+// has no effect yet, as the configuration warns, is taken for hosts.
+func publisherOf(c config.DNS, bus dnsmasq.Caller, log *slog.Logger) dnsmasq.Options {
+	return dnsmasq.Options{
+		HostsFile: c.HostsFile, ServersFile: c.ServersFile, Notify: c.Notify, Instances: c.Instances, Hook: c.Hook,
+		UBus: bus, Logger: log,
 	}
-	if c.Notify == "ubus" || c.Notify == "dbus" {
-		o.Notify = dnsmasq.NotifyAuto
-	}
-	return o
 }

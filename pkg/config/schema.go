@@ -209,9 +209,9 @@ func dnsOptions() []Option {
 		{Name: "servers_file", Type: file(), Default: "/tmp/hosts/.sniroute.servers",
 			Help: "The servers file that is written, so that questions for these names stay in the LAN"},
 		{Name: "notify", Type: choice("auto", "ubus", "dbus", "signal", "none"), Default: "auto",
-			PendingValues: []string{"ubus", "dbus"}, Help: "How dnsmasq is told; auto: ubus, then signal"},
-		{Name: "instance", Type: word(), List: true, Pending: true, Help: "Which dnsmasq instances; default: all"},
-		{Name: "hook", Type: file(), Secret: true, Pending: true,
+			Help: "How dnsmasq is told; auto: ubus, then signal"},
+		{Name: "instance", Type: word(), List: true, Help: "Which dnsmasq instances; default: all"},
+		{Name: "hook", Type: file(), Secret: true,
 			Help: "A program that is told the hosts file after each change"},
 	}
 }
