@@ -11,25 +11,26 @@ TIME        ?= 15s
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: packages
-packages: ## install the Debian packages that tests and demo need, where they are missing
+.PHONY: tools
+tools: ## install the Debian packages that tests and demo need, where they are missing
 	@lab/packages.sh
 
 .PHONY: demo
-demo: packages ## show the main job with real programs; ARGS=-once ends after the last step
+demo: tools ## show the main job with real programs; ARGS=-once ends after the last step
 	@go run ./lab/demo $(ARGS)
 
 .PHONY: lab
-lab: packages ## the same with a real cluster (built first, once); ARGS=-test runs its scenarios and ends
+lab: tools ## the same with a real cluster (built first, once); ARGS=-test runs its scenarios and ends
 	@go run ./lab/cluster $(ARGS)
 
 .PHONY: test
-test: packages ## vet, and all tests under the race detector
+test: tools ## vet, and all tests under the race detector
 	go vet ./...
 	go test -race ./...
+	cd openwrt/pack && go vet ./... && go test ./...
 
 .PHONY: lint
-lint: packages ## gofmt, vet, staticcheck
+lint: tools ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
@@ -39,7 +40,7 @@ hello: ## hellos over real sockets: every cut of the valid ones, every malformed
 	go test ./pkg/proxy -run TestHello -v
 
 .PHONY: bench
-bench: packages ## the proxy's CPU beside HAProxy's
+bench: tools ## the proxy's CPU beside HAProxy's
 	go run ./lab/bench $(ARGS)
 
 .PHONY: fuzz
@@ -56,6 +57,12 @@ cross: $(TARGETS:%=dist/sniroute-%) ## static binaries for every architecture, i
 dist/sniroute-%: FORCE
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(firstword $(subst -, ,$*)) GOARM=$(word 2,$(subst -, ,$*)) GOMIPS=softfloat \
 		go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/sniroute
+
+PACKED := mips mipsle arm-7 arm64 amd64
+
+.PHONY: packages
+packages: $(PACKED:%=dist/sniroute-%) ## OpenWrt packages and their index, in dist/packages
+	cd openwrt/pack && go run . -date $(shell git log -1 --format=%ct)
 
 .PHONY: size
 size: cross ## sizes of the binaries, stripped and compressed, and what each module adds

@@ -14,7 +14,7 @@ done <"$(dirname "$0")/packages.txt"
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-	echo "missing: ${missing[*]} (Debian's names; as root, \`make packages\` installs them there)" >&2
+	echo "missing: ${missing[*]} (Debian's names; as root, \`make tools\` installs them there)" >&2
 	exit 1
 fi
 

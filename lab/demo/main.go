@@ -92,7 +92,7 @@ func prepare(binary string, build bool) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("not installed: %s (`make packages` installs them on Debian)", strings.Join(missing, ", "))
+		return fmt.Errorf("not installed: %s (`make tools` installs them on Debian)", strings.Join(missing, ", "))
 	}
 	if !build {
 		return nil

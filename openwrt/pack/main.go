@@ -1,0 +1,104 @@
+// Command pack makes OpenWrt packages of sniroute without OpenWrt's SDK: .ipk for opkg (24.10 and before) and .apk for
+// apk (25.12 and later), for several architectures, and the index that makes their folder a feed for opkg.
+//
+// What goes where stands in one place, the feed's Makefile (openwrt/package/sniroute), which is read here as OpenWrt's
+// buildroot reads it. The same sources and binaries give the same bytes.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+)
+
+// A target is an architecture by the name that a router knows it by (/etc/opkg/arch.conf, /etc/apk/arch), and the binary
+// that runs there.
+type target struct {
+	arch   string
+	binary string // of `make cross`: sniroute-BINARY
+}
+
+func targets() []target {
+	return []target{
+		{"mips_24kc", "mips"},
+		{"mipsel_24kc", "mipsle"},
+		{"arm_cortex-a7_neon-vfpv4", "arm-7"},
+		{"aarch64_generic", "arm64"},
+		{"aarch64_cortex-a53", "arm64"},
+		{"x86_64", "amd64"},
+	}
+}
+
+func main() {
+	root := flag.String("root", "../..", "the repository")
+	binaries := flag.String("binaries", "../../dist", "where sniroute-GOARCH lie")
+	out := flag.String("out", "../../dist/packages", "where the packages go")
+	date := flag.Int64("date", 0, "seconds since 1970 that all files get: the time of the commit")
+	only := flag.String("only", "", "the architecture to pack for; all if empty")
+	flag.Parse()
+	if err := run(*root, *binaries, *out, *only, time.Unix(*date, 0).UTC()); err != nil {
+		fmt.Fprintln(os.Stderr, "pack:", err)
+		os.Exit(1)
+	}
+}
+
+// run packs for every target and prints a table of what became of it.
+func run(root, binaries, out, only string, date time.Time) error {
+	feed, err := readFeed(filepath.Join(root, "openwrt/package/sniroute"), root)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "pack")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "architecture\tbinary\t.ipk\t.apk\t")
+	packed := 0
+	for _, t := range targets() {
+		if only != "" && t.arch != only {
+			continue
+		}
+		packed++
+		p := pack{
+			feed: feed, arch: t.arch, binary: filepath.Join(binaries, "sniroute-"+t.binary), date: date, scratch: scratch,
+		}
+		ipk, err := p.writeIPK(out)
+		if err != nil {
+			return fmt.Errorf("packing for %s: %w", t.arch, err)
+		}
+		apk, err := p.writeAPK(out)
+		if err != nil {
+			return fmt.Errorf("packing for %s: %w", t.arch, err)
+		}
+		sizes, err := sizesOf(p.binary, ipk, apk)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", t.arch, sizes[0], sizes[1], sizes[2])
+	}
+	if packed == 0 {
+		return fmt.Errorf("there is no architecture %q", only)
+	}
+	return errors.Join(table.Flush(), writeIndex(out))
+}
+
+func sizesOf(files ...string) ([]int64, error) {
+	var sizes []int64
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, info.Size())
+	}
+	return sizes, nil
+}
