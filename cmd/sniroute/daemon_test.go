@@ -36,6 +36,7 @@ func TestDaemon(t *testing.T) {
 	h.certificate("app.example.com", "app")
 	h.certificate("unknown.example.com", "nas")
 	h.certificate("", "nas")
+	h.refused("denied.example.com")
 
 	t.Run("manifests", func(t *testing.T) {
 		h.manifest("wiki.yaml", "wiki.k8s.example.com", "192.168.77.5")
@@ -225,6 +226,10 @@ config backend 'app'
 config route 'app1'
 	list host 'app.example.com'
 	option backend '%[6]s'
+config route 'denied'
+	list host 'denied.example.com'
+	option backend 'app'
+	list deny '127.0.0.0/8'
 config manifests 'demo'
 	option path '%[1]s/manifests'
 	list domain 'k8s.example.com'

@@ -77,8 +77,8 @@ func listenerOptions() []Option {
 			Help: "What is not TLS, or silent for inspect_delay: refuse it, or its backend"},
 		{Name: "accept_proxy", Type: network(), List: true, Pending: true,
 			Help: "Peers that must, and alone may, send a PROXY protocol header"},
-		{Name: "allow", Type: network(), List: true, Pending: true, Help: "The only client networks that may connect"},
-		{Name: "deny", Type: network(), List: true, Pending: true, Help: "Client networks that may not"},
+		{Name: "allow", Type: network(), List: true, Help: "The only client networks that may connect"},
+		{Name: "deny", Type: network(), List: true, Help: "Client networks that may not"},
 		{Name: "http_mode", Type: choice("acme", "route"), Default: "acme", Pending: true,
 			Help: "acme: ACME challenges pass, the rest is redirected to https; route: by Host, as for tls"},
 		{Name: "acme_internal", Type: boolean(), Default: "0", Pending: true,
@@ -133,8 +133,8 @@ func routeOptions() []Option {
 		{Name: "dns", Type: address(), List: true, Help: "What the LAN's DNS answers for these hosts"},
 		{Name: "expose", Type: boolean(), Default: "1", Help: "0: DNS only, connections are refused"},
 		{Name: "listener", Type: reference("listener"), List: true, Help: "The listeners that it serves; default: all"},
-		{Name: "allow", Type: network(), List: true, Pending: true, Help: "The only client networks that may connect"},
-		{Name: "deny", Type: network(), List: true, Pending: true, Help: "Client networks that may not"},
+		{Name: "allow", Type: network(), List: true, Help: "The only client networks that may connect"},
+		{Name: "deny", Type: network(), List: true, Help: "Client networks that may not"},
 	}
 }
 
@@ -195,8 +195,8 @@ func classOptions() []Option {
 		{Name: "https_port", Type: number(1, 65535), Default: "443", Help: "Where TLS connections go"},
 		{Name: "http_port", Type: number(1, 65535), Default: "80", Help: "Where ACME challenges go"},
 		{Name: "listener", Type: reference("listener"), List: true, Help: "The listeners that it serves; default: all"},
-		{Name: "allow", Type: network(), List: true, Pending: true, Help: "The only client networks that may connect"},
-		{Name: "deny", Type: network(), List: true, Pending: true, Help: "Client networks that may not"},
+		{Name: "allow", Type: network(), List: true, Help: "The only client networks that may connect"},
+		{Name: "deny", Type: network(), List: true, Help: "Client networks that may not"},
 	}, poolOptions())
 }
 
