@@ -19,6 +19,9 @@ var casesFlag = flag.String("cases", "testdata", "folder of NAME.conf, NAME.show
 // TestRealUCI holds Parse against what the real `uci -c . show NAME` printed: NAME.show, or NAME.err where it refused.
 func TestRealUCI(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(*casesFlag, "*.conf"))
+	if len(files) == 0 && !filepath.IsAbs(*casesFlag) { // it was meant from the root of the repository
+		files, err = filepath.Glob(filepath.Join("../..", *casesFlag, "*.conf"))
+	}
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no NAME.conf in %s (%v)", *casesFlag, err)
 	}
