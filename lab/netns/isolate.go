@@ -114,8 +114,7 @@ func restart() (int, error) {
 
 // remedy says what the person at the keyboard can do when namespaces are refused.
 func remedy(err error) string {
-	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.ENOSPC) &&
-		!errors.Is(err, syscall.EINVAL) {
+	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.ENOSPC) {
 		return ""
 	}
 	if os.Geteuid() == 0 {
@@ -158,7 +157,10 @@ func furnish() error {
 		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=0755"},
 	} {
 		if err := unix.Mount(m.source, m.target, m.kind, m.flags, m.options); err != nil {
-			return fmt.Errorf("mount %s%s on %s: %w%s", m.kind, m.source, m.target, err, remedy(err))
+			if m.target == "/" && errors.Is(err, unix.EINVAL) {
+				return errors.New("the root directory is no mount point: leave the chroot, or use pivot_root")
+			}
+			return fmt.Errorf("mount %s on %s: %w%s", m.kind, m.target, err, remedy(err))
 		}
 	}
 	return ip("link", "set", "lo", "up")
