@@ -106,7 +106,7 @@ func question(name string, kind dnsmessage.Type) string {
 
 // A server is a dnsmasq process that reads the files of a Publisher.
 type server struct {
-	dir, hosts, servers, pid string
+	dir, hosts, servers, pid, log string
 
 	environment []string // more of it
 
@@ -126,6 +126,7 @@ func newServer(t *testing.T) *server {
 		hosts:    filepath.Join(dir, "hosts", "sniroute"),
 		servers:  filepath.Join(dir, "hosts", ".sniroute.servers"),
 		pid:      filepath.Join(dir, "dnsmasq.lan.pid"),
+		log:      filepath.Join(dir, "log"),
 		upstream: startUpstream(t),
 	}
 }
@@ -140,6 +141,20 @@ func (s *server) options() Options {
 // start runs dnsmasq and waits until it answers. Both files must exist, as the init script sees to on a router.
 func (s *server) start(t *testing.T, arguments ...string) {
 	t.Helper()
+	t.Cleanup(s.stop)
+	for range 5 { // somebody else may take the port before dnsmasq does
+		s.launch(t, arguments)
+		if s.answers() {
+			return
+		}
+		s.stop()
+	}
+	log, _ := os.ReadFile(s.log)
+	t.Fatalf("dnsmasq does not answer:\n%s", log)
+}
+
+func (s *server) launch(t *testing.T, arguments []string) {
+	t.Helper()
 	self, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -151,17 +166,22 @@ func (s *server) start(t *testing.T, arguments ...string) {
 		"--listen-address=127.0.0.1", "--bind-interfaces", "--port=" + port, "--pid-file=" + s.pid,
 		"--server=127.0.0.1#" + strconv.Itoa(s.upstream.conn.LocalAddr().(*net.UDPAddr).Port),
 		"--addn-hosts=" + filepath.Dir(s.hosts), "--servers-file=" + s.servers,
-		"--log-facility=" + filepath.Join(s.dir, "log"), "--log-queries",
+		"--log-facility=" + s.log, "--log-queries",
 	}, arguments...)...)
 	s.command.Env = append(os.Environ(), s.environment...)
 	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.stop)
-	eventually(t, "dnsmasq answers", func() bool {
-		_, err := s.exchange("up.example.net", dnsmessage.TypeA)
-		return err == nil
-	})
+}
+
+// answers waits until dnsmasq answers, for two seconds at most.
+func (s *server) answers() bool {
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := s.exchange("up.example.net", dnsmessage.TypeA); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // stop ends dnsmasq and waits for it.
@@ -173,13 +193,22 @@ func (s *server) stop() {
 	}
 }
 
+// freePort returns a port of 127.0.0.1 that nobody has, neither for UDP nor for TCP.
 func freePort(t *testing.T) string {
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.ListenPacket("udp", l.Addr().String())
+		l.Close()
+		if err == nil {
+			conn.Close()
+			return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+		}
 	}
-	defer conn.Close()
-	return strconv.Itoa(conn.LocalAddr().(*net.UDPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
 // ask returns the answers of dnsmasq, sorted, or the error that it answers with.
