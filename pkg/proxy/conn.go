@@ -34,6 +34,8 @@ type half struct {
 	bytes      uint64 // passed on
 	start, end uint32 // what waits in the buffer
 	buffer     int32  // a handle of the loop's buffers, or noBuffer
+	piped      uint32 // what waits in the pipe
+	pipe       int32  // a handle of the loop's pipes, or noPipe
 	readable   bool   // the source may have bytes; cleared when it had none
 	writable   bool   // the destination may take bytes; cleared when it took none
 	closing    bool   // the source announced its end or a failure: read on until that shows, RDHUP is no EOF
@@ -318,7 +320,7 @@ func (c *conn) refuse(l *loop, d decision) (done bool) {
 		l.sockets.write(c.client, record[:])
 	}
 	l.sockets.finish(c.client)
-	c.dropBuffer(l, &c.up)
+	c.drop(l, &c.up)
 	c.state = stateLingering
 	c.up.bytes = 0
 	l.timers.SetTimer(c.index, lingerTime)
@@ -407,8 +409,8 @@ func (c *conn) end(l *loop, how result) (done bool) {
 func (c *conn) close(l *loop) {
 	l.peekEnded(c)
 	c.unroute(l)
-	c.dropBuffer(l, &c.up)
-	c.dropBuffer(l, &c.down)
+	c.drop(l, &c.up)
+	c.drop(l, &c.down)
 	l.sockets.close(c.client)
 	c.client = -1
 	l.timers.ClearTimer(c.index)
@@ -440,6 +442,15 @@ func (c *conn) dropBuffer(l *loop, h *half) {
 	if h.buffer != noBuffer {
 		l.buffers.give(h.buffer)
 		h.buffer, h.start, h.end = noBuffer, 0, 0
+	}
+}
+
+// drop discards what waits in one direction.
+func (c *conn) drop(l *loop, h *half) {
+	c.dropBuffer(l, h)
+	if h.pipe != noPipe {
+		l.givePipe(h.pipe, h.piped == 0)
+		h.pipe, h.piped = noPipe, 0
 	}
 }
 

@@ -167,4 +167,5 @@ func (l *loop) abandon() {
 		}
 		l.release(c)
 	})
+	l.closePipes()
 }

@@ -73,6 +73,7 @@ type loop struct {
 
 	scratch []byte
 	buffers buffers
+	pipes   pipes
 	hello   sni.ClientHello
 	peek    histogram
 }

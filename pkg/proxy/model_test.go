@@ -46,6 +46,9 @@ type fakeSocket struct {
 	closed  bool
 
 	edge epoll.Events // to be delivered
+
+	isPipe bool // then script is what it holds
+	other  *fakeSocket
 }
 
 // A fakeWorld implements sockets and timers for one loop. Its random source decides what arrives when.
@@ -122,6 +125,41 @@ func (f *fakeWorld) write(fd int32, p []byte) (int, unix.Errno) {
 		}
 	}
 	return n, 0
+}
+
+func (f *fakeWorld) pipe(size int) (pipe, unix.Errno) {
+	if f.faults && f.random.IntN(4) == 0 {
+		return pipe{}, unix.EMFILE
+	}
+	if f.random.IntN(4) == 0 { // the system grants less
+		size = []int{4096, leastPipe, 2 * leastPipe}[f.random.IntN(3)]
+	}
+	shared := &fakeSocket{isPipe: true, window: size}
+	end := &fakeSocket{isPipe: true, other: shared}
+	return pipe{read: f.open(shared), write: f.open(end), size: size}, 0
+}
+
+func (f *fakeWorld) splice(from, to int32, n int) (int, unix.Errno) {
+	source, sink := f.socket(from), f.socket(to)
+	buffer := make([]byte, n)
+	if sink.isPipe {
+		held := sink.other
+		if len(held.script) > 0 {
+			panic("a pipe is filled that was not empty")
+		}
+		if source.arrived > source.read && f.random.IntN(10) == 0 {
+			return 0, 0 // it could move nothing, and the stream has ended behind: no end yet
+		}
+		n, errno := f.read(from, buffer[:1+f.random.IntN(n)])
+		held.script = append(held.script, buffer[:n]...)
+		return n, errno
+	}
+	if n > len(source.script) {
+		panic("more is taken out of a pipe than it holds")
+	}
+	n, errno := f.write(to, source.script[:n])
+	source.script = source.script[n:]
+	return n, errno
 }
 
 func (f *fakeWorld) connect(to netip.AddrPort) (int32, unix.Errno) {
@@ -440,6 +478,15 @@ func checkModel(t *testing.T, l *loop, all []*modelled, answers [][]byte) {
 	}
 	if n := l.shared.peekBytes.Load(); n != 0 {
 		t.Errorf("%d bytes of hellos are still counted", n)
+	}
+	l.closePipes()
+	if l.pipes.bytes != 0 {
+		t.Errorf("pipes of %d bytes are not given back", l.pipes.bytes)
+	}
+	for fd, s := range l.sockets.(*fakeWorld).sockets {
+		if !s.closed {
+			t.Errorf("descriptor %d is not closed", fd)
+		}
 	}
 	if l.oldest != 0 || l.newest != 0 || l.peeking != 0 {
 		t.Error("the list of unfinished hellos is not empty")

@@ -4,8 +4,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// share is how many bytes one direction may move before other connections have their turn.
-const share = 256 << 10
+const (
+	// share is how many bytes one direction may move before other connections have their turn.
+	share = 256 << 10
+	// bulky is how many full reads in a row make a stream one to splice.
+	bulky = 2
+)
 
 // An outcome says why a pump stopped.
 type outcome uint8
@@ -25,12 +29,12 @@ func (c *conn) relay(l *loop) (done bool) {
 		// What the server sent before it broke off still belongs to the client; then comes the reset.
 		c.severed = true
 		c.up.ended, c.up.finished = true, true
-		c.dropBuffer(l, &c.up)
+		c.drop(l, &c.up)
 		c.down.readable, c.down.closing = true, true
 	}
 	down := c.pump(l, &c.down, serverSide)
 	switch {
-	case up == sourceBroke || down == sourceBroke || down == sinkBroke || c.severed && c.down.ended && c.down.buffer == noBuffer:
+	case up == sourceBroke || down == sourceBroke || down == sinkBroke || c.severed && c.down.ended && !c.down.holds():
 		return c.end(l, resultReset)
 	case c.up.finished && c.down.finished:
 		return c.end(l, resultOK)
@@ -41,6 +45,9 @@ func (c *conn) relay(l *loop) (done bool) {
 	return false
 }
 
+// holds says whether bytes wait to be taken by the destination.
+func (h *half) holds() bool { return h.buffer != noBuffer || h.pipe != noPipe }
+
 // pump moves the bytes of one direction: what waits first, then what the source has, then its end.
 func (c *conn) pump(l *loop, h *half, from side) outcome {
 	source, sink, other := c.client, c.server, &c.down
@@ -48,14 +55,14 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 		source, sink, other = c.server, c.client, &c.up
 	}
 	for moved := 0; ; {
-		if h.buffer != noBuffer {
+		if h.holds() {
 			if !h.writable {
 				return waiting
 			}
 			if errno := c.flush(l, h, sink); errno != 0 {
 				return sinkBroke
 			}
-			if h.buffer != noBuffer {
+			if h.holds() {
 				return c.blocked(l, from)
 			}
 		}
@@ -74,8 +81,22 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 		if moved >= share {
 			return unfinished
 		}
+		if h.bulk >= bulky {
+			n, errno := c.fill(l, h, source)
+			switch {
+			case n > 0:
+				moved += n
+				c.hurry(l, from)
+				continue
+			case errno == unix.EAGAIN:
+				h.readable = false
+				return waiting
+			case errno != 0:
+				return sourceBroke
+			}
+		}
 		space := l.scratch[:mediumBuffer]
-		if h.bulk >= 2 {
+		if h.bulk >= bulky { // a large stream, and no pipe for it
 			space = l.scratch
 		}
 		n, errno := l.sockets.read(source, space)
@@ -91,7 +112,7 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 			continue
 		}
 		if n == len(space) {
-			h.bulk = min(h.bulk+1, 2)
+			h.bulk = min(h.bulk+1, bulky)
 		} else {
 			h.bulk = 0
 			// A short read has emptied the socket (epoll(7)), unless it ends here.
@@ -113,6 +134,32 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 	}
 }
 
+// fill moves what the source has into a pipe, which is empty, so that EAGAIN can only mean that the source is. It
+// returns 0 without an error where the bytes must be read instead: no pipe is to be had, or splice saw an end, which is
+// one only if read sees it too (it reports one where bytes remain that it could not move).
+func (c *conn) fill(l *loop, h *half, source int32) (int, unix.Errno) {
+	handle := l.takePipe()
+	if handle == noPipe {
+		return 0, 0
+	}
+	n, errno := l.sockets.splice(source, l.pipes.all[handle].write, l.pipes.all[handle].size)
+	if n > 0 {
+		h.pipe, h.piped = handle, uint32(n)
+		if n < mediumBuffer { // the stream has become a trickle
+			h.bulk = 0
+		}
+		return n, 0
+	}
+	l.givePipe(handle, true)
+	if errno == unix.EINVAL || errno == unix.ENOSYS {
+		l.pipes.useless, errno = true, 0
+	}
+	if errno == 0 {
+		h.bulk = 0
+	}
+	return 0, errno
+}
+
 // blocked waits until the destination takes bytes again. Nothing more is read meanwhile: the source is held back by its
 // own full socket.
 func (c *conn) blocked(l *loop, from side) outcome {
@@ -130,7 +177,7 @@ func (c *conn) blocked(l *loop, from side) outcome {
 	return waiting
 }
 
-// flush writes what waits in the buffer, and gives the buffer back when nothing is left.
+// flush passes on what waits in the buffer or the pipe, and gives that back when nothing is left.
 func (c *conn) flush(l *loop, h *half, sink int32) unix.Errno {
 	for h.start < h.end {
 		n, errno := l.sockets.write(sink, l.buffers.bytes(h.buffer)[h.start:h.end])
@@ -144,7 +191,22 @@ func (c *conn) flush(l *loop, h *half, sink int32) unix.Errno {
 		h.start += uint32(n)
 		h.bytes += uint64(n)
 	}
-	c.dropBuffer(l, h)
+	for h.piped > 0 {
+		n, errno := l.sockets.splice(l.pipes.all[h.pipe].read, sink, int(h.piped))
+		if errno == unix.EAGAIN {
+			h.writable = false
+			return 0
+		}
+		if errno != 0 {
+			return errno
+		}
+		if n == 0 {
+			return unix.EIO // the pipe is not empty, so this must not be
+		}
+		h.piped -= uint32(n)
+		h.bytes += uint64(n)
+	}
+	c.drop(l, h)
 	return 0
 }
 

@@ -29,6 +29,7 @@ func (s *slab) take() *conn {
 	s.used++
 	*c = conn{index: c.index, generation: c.generation, client: -1, server: -1, target: -1}
 	c.up.buffer, c.down.buffer = noBuffer, noBuffer
+	c.up.pipe, c.down.pipe = noPipe, noPipe
 	return c
 }
 

@@ -15,6 +15,10 @@ type sockets interface {
 	// read and write return the bytes moved; 0 without an error means the end of the stream for read.
 	read(fd int32, p []byte) (int, unix.Errno)
 	write(fd int32, p []byte) (int, unix.Errno)
+	// pipe makes a pipe of so many bytes, or of what the system grants; splice moves up to n bytes from one descriptor to
+	// another, one of which is a pipe. 0 without an error may mean the end of the stream, or nothing.
+	pipe(size int) (pipe, unix.Errno)
+	splice(from, to int32, n int) (int, unix.Errno)
 	// connect begins a connection. It is complete when the descriptor becomes writable and failure is 0.
 	connect(to netip.AddrPort) (fd int32, errno unix.Errno)
 	failure(fd int32) unix.Errno
@@ -61,6 +65,33 @@ func (kernel) write(fd int32, p []byte) (int, unix.Errno) {
 			uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
 		if errno == 0 {
 			return int(n), 0
+		}
+		if errno != unix.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+func (kernel) pipe(size int) (pipe, unix.Errno) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		return pipe{}, errnoOf(err)
+	}
+	made := pipe{read: int32(ends[0]), write: int32(ends[1])}
+	granted, err := unix.FcntlInt(uintptr(ends[0]), unix.F_SETPIPE_SZ, size)
+	if err != nil {
+		granted, _ = unix.FcntlInt(uintptr(ends[0]), unix.F_GETPIPE_SZ, 0)
+	}
+	made.size = granted
+	return made, 0
+}
+
+func (kernel) splice(from, to int32, n int) (int, unix.Errno) {
+	for {
+		moved, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
+			unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		if errno == 0 {
+			return int(moved), 0
 		}
 		if errno != unix.EINTR {
 			return 0, errno
