@@ -17,6 +17,8 @@ type randomChoices struct{ *rand.Rand }
 
 func (r randomChoices) n(limit int) int { return r.IntN(limit) }
 
+func newRandom(seed int) randomChoices { return randomChoices{rand.New(rand.NewPCG(1, uint64(seed)))} }
+
 // byteChoices spends one byte a choice; when they are spent, everything is 0.
 type byteChoices struct{ rest []byte }
 

@@ -12,6 +12,9 @@ import (
 // scan is Lookup as one would say it: of all routes that take the name, the one that stands first in the order of the
 // rules. It shares no code with Lookup.
 func scan(t *Table, listener, name, alpn string) *Route {
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= 128 }) {
+		return nil // before ToLower, which makes an ASCII k of the Kelvin sign
+	}
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	labels := strings.Split(name, ".")
 	if len(name) > 253 || slices.Contains(labels, "") || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
@@ -304,4 +307,17 @@ func TestBuildManyClaims(t *testing.T) {
 	if len(table.Routes) == 0 || len(table.Refused) == 0 {
 		t.Errorf("%d routes, %d refused", len(table.Routes), len(table.Refused))
 	}
+}
+
+func FuzzLookup(f *testing.F) {
+	f.Add([]byte("seed"), "a.k.ex.com", "h2")
+	f.Add([]byte{9, 200, 3, 77, 1, 5, 42, 0, 8, 250, 17, 33, 90, 2, 4, 6, 61}, "WPAD.K.ex.com.", "acme-tls/1")
+	f.Add([]byte{}, "..", "")
+	f.Fuzz(func(t *testing.T, world []byte, name, alpn string) {
+		table := Build(generate(&byteChoices{world}))
+		got, want := table.Lookup("l1", []byte(name), []byte(alpn)), scan(table, "l1", name, alpn)
+		if got != want {
+			t.Errorf("Lookup(%q, %q) = %+v, want %+v", name, alpn, got, want)
+		}
+	})
 }

@@ -122,10 +122,11 @@ func (b *Backend) served(http bool) []netip.AddrPort {
 	return list
 }
 
-// overlapping returns the draft that serves a listener that d serves too.
+// overlapping returns the draft that serves a listener that d serves too. What is not exposed names no listeners: it
+// refuses on all.
 func overlapping(drafts []*draft, d *draft) *draft {
 	for _, other := range drafts {
-		if !d.Exposed || !other.Exposed || d.Listeners == nil || other.Listeners == nil {
+		if d.Listeners == nil || other.Listeners == nil {
 			return other
 		}
 		for _, l := range d.Listeners {
