@@ -113,7 +113,7 @@ func start(ctx context.Context, binary string) (*demo, error) {
 func (d *demo) show(ctx context.Context, w io.Writer) (failed int) {
 	for _, s := range steps() {
 		begin := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 45*time.Second) // ten times what the slowest takes
 		seen, err := s.try(d, ctx)
 		cancel()
 		verdict := "ok    "
