@@ -63,7 +63,7 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
 	d.sources = &sources{publish: d.keeper.setClaims, log: log}
 	d.dns = &publisher{tables: d.tables, log: log}
-	if d.bus = openBus(log); d.bus != nil {
+	if d.bus = openBus(d, log); d.bus != nil {
 		d.dns.bus = d.bus
 	}
 	d.pages = &pages{daemon: d, log: log}

@@ -46,7 +46,7 @@ type command struct {
 // commands lists the subcommands in the order of the usage.
 func commands() []command {
 	return []command{
-		{"run", "[-c DIR]", "the daemon, in the foreground", run},
+		{"run", "[-c DIR] [-log WHERE]", "the daemon, in the foreground", run},
 		{"check", "[-c DIR]", "validate the configuration and say what is wrong", check},
 		{"status", "[-json] [-c DIR]", "what the running daemon does", showStatus},
 		{"routes", "[-json] [-c DIR]", "every host: where it goes, where from, and what was refused", showRoutes},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/logging"
 )
 
 const (
@@ -24,6 +25,7 @@ const (
 // run is the daemon. It returns when ctx ends, which SIGTERM does.
 func run(ctx context.Context, in invocation) error {
 	f := newFlags(false)
+	logTo := f.String("log", logging.Auto, "where the log `goes`: auto, syslog or stderr")
 	if _, err := f.parse(in.args); err != nil {
 		return err
 	}
@@ -31,7 +33,12 @@ func run(ctx context.Context, in invocation) error {
 	signal.Notify(hangup, syscall.SIGHUP) // first of all: without it the signal would end the process
 	defer signal.Stop(hangup)
 	level := new(slog.LevelVar)
-	log := slog.New(slog.NewTextHandler(in.stderr, &slog.HandlerOptions{Level: level}))
+	output, err := logging.Open(logging.Options{To: *logTo, Level: level, Stderr: in.stderr})
+	if err != nil {
+		return usageError(err.Error())
+	}
+	defer output.Close()
+	log := slog.New(output)
 	c, warnings, err := config.Load(*f.dir)
 	if err != nil {
 		return err

@@ -29,15 +29,19 @@ type Subscription struct {
 	Handle func(ctx context.Context, notification string, data Table)
 }
 
-// How long a Client waits before it connects again: twice as long after each failure.
 const (
+	// How long a Client waits before it connects again: twice as long after each failure.
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 10 * time.Second
+
+	// firstAttempt is how long a request waits for the first connection, so that it can be made right after the start.
+	firstAttempt = time.Second
 )
 
 // A Client keeps a connection to ubusd up. Its methods may be called from any goroutine.
 type Client struct {
 	options Options
+	tried   chan struct{} // closed once Run has tried to connect
 
 	mu   sync.Mutex // protects conn
 	conn *Conn      // nil while there is none
@@ -48,19 +52,24 @@ func NewClient(o Options) *Client {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{options: o}
+	return &Client{options: o, tried: make(chan struct{})}
 }
 
 // Run connects, and connects again whenever the connection is lost, until ctx ends. It returns nil when all handlers
-// have returned.
+// have returned. It may be called once.
 func (c *Client) Run(ctx context.Context) error {
 	backoff := minBackoff
+	tried := sync.OnceFunc(func() { close(c.tried) })
+	defer tried()
 	for said := false; ; {
 		conn, err := Dial(ctx, c.options.Path)
 		if err == nil {
 			backoff, said = minBackoff, false
+			c.set(conn)
+			tried()
 			err = c.serve(ctx, conn)
 		}
+		tried()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -79,7 +88,6 @@ func (c *Client) Run(ctx context.Context) error {
 
 // serve uses one connection until it or ctx ends, and returns why it ended.
 func (c *Client) serve(ctx context.Context, conn *Conn) error {
-	c.set(conn)
 	defer conn.Close()
 	defer c.set(nil)
 	c.options.Logger.Debug("connected to the bus")
@@ -125,8 +133,14 @@ func (c *Client) set(conn *Conn) {
 	c.conn = conn
 }
 
-// get returns the current connection.
-func (c *Client) get() (*Conn, error) {
+// get returns the current connection. Before the first attempt to connect it waits a little for that.
+func (c *Client) get(ctx context.Context) (*Conn, error) {
+	select {
+	case <-c.tried:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(firstAttempt):
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn == nil {
@@ -137,13 +151,14 @@ func (c *Client) get() (*Conn, error) {
 
 // Connected says whether there is a connection.
 func (c *Client) Connected() bool {
-	_, err := c.get()
-	return err == nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn != nil
 }
 
 // Call is Conn.Call on the current connection; StatusConnectionFailed while there is none.
 func (c *Client) Call(ctx context.Context, path, method string, args Table) (Table, error) {
-	conn, err := c.get()
+	conn, err := c.get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +167,7 @@ func (c *Client) Call(ctx context.Context, path, method string, args Table) (Tab
 
 // Send is Conn.Send on the current connection; StatusConnectionFailed while there is none.
 func (c *Client) Send(ctx context.Context, event string, data Table) error {
-	conn, err := c.get()
+	conn, err := c.get(ctx)
 	if err != nil {
 		return err
 	}

@@ -269,6 +269,10 @@ func TestJSON(t *testing.T) {
 	if string(got) != want.String() {
 		t.Errorf("got  %s\nwant %s", got, want.String())
 	}
+	nul, err := ParseJSON([]byte(`{"a\u0000":"b\u0000c"}`))
+	if err != nil || !reflect.DeepEqual(nul, Table{{"a\uFFFD", "b\uFFFDc"}}) {
+		t.Errorf("NUL is read as %q (%v)", nul, err)
+	}
 	for _, bad := range []string{"", "[]", "1", `{"a":1} {}`, `{"a"`, strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)} {
 		if v, err := ParseJSON([]byte(bad)); err == nil {
 			t.Errorf("%.20s is read as %v", bad, v)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 )
 
 // MarshalJSON writes the table as a JSON object, its fields in their order.
@@ -34,7 +35,8 @@ func (t Table) MarshalJSON() ([]byte, error) {
 }
 
 // ParseJSON reads a JSON object. Its fields keep their order; an integer becomes int32 where it fits and int64
-// otherwise, as in blobmsg_json.c; other numbers become float64.
+// otherwise, as in blobmsg_json.c; other numbers become float64. A NUL in a string, which would end it on the bus, becomes
+// U+FFFD.
 func ParseJSON(data []byte) (Table, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -69,9 +71,13 @@ func jsonValue(d *json.Decoder, depth int) (any, error) {
 		return jsonArray(d, depth)
 	case json.Number:
 		return jsonNumber(token)
+	case string:
+		return withoutNUL(token), nil
 	}
-	return token, nil // string, bool or nil
+	return token, nil // bool or nil
 }
+
+func withoutNUL(s string) string { return strings.ReplaceAll(s, "\x00", "\uFFFD") }
 
 func jsonTable(d *json.Decoder, depth int) (any, error) {
 	t := Table{}
@@ -84,7 +90,7 @@ func jsonTable(d *json.Decoder, depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		t = append(t, Field{name.(string), v}) // Token returns only strings as names
+		t = append(t, Field{withoutNUL(name.(string)), v}) // Token returns only strings as names
 	}
 	_, err := d.Token()
 	return t, err
