@@ -214,6 +214,12 @@ func checkModel(p *Policy, claims []Claim, table *Table) string {
 		return fmt.Sprintf("refused and ignored are\n%s\nand should be\n%s\n", strings.Join(got, "\n"), strings.Join(fates, "\n"))
 	}
 
+	inside, outside := modelInside(p, want.routes), modelOutside(p, table)
+	for _, a := range table.Shared {
+		if at := fmt.Sprint(a.Addr(), " ", a.Port()); !inside[at] || !outside[at] {
+			return at + " is not shared"
+		}
+	}
 	claimed := 0
 	for i := range table.Routes {
 		r := &table.Routes[i]
@@ -227,6 +233,18 @@ func checkModel(p *Policy, claims []Claim, table *Table) string {
 		}
 		if problem := compareRoute(p, table, r, m); problem != "" {
 			return r.Host + ": " + problem
+		}
+		shared := false
+		for _, lead := range []*modelClaim{m.exposed, m.internal} {
+			if lead == nil {
+				continue
+			}
+			for _, a := range lead.served(p) {
+				shared = shared || inside[a] && outside[a]
+			}
+		}
+		if shared != slices.Contains(r.Warnings, "shared") {
+			return fmt.Sprintf("%s: shared %v in the model", r.Host, shared)
 		}
 	}
 	if claimed != len(want.routes) {
