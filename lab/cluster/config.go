@@ -12,6 +12,15 @@ type config struct {
 	more    string   // further sections
 }
 
+// dhcp is the router's /etc/config/dhcp: its LAN's domain and the one name that its owner has given.
+const dhcp = `config dnsmasq
+	option domain 'lan'
+
+config domain
+	option name 'nas'
+	option ip '192.168.0.2'
+`
+
 // credentials are the usual lines of the cluster section: what `sniroute enroll` leaves.
 var credentials = []string{
 	"list server 'https://192.168.0.10:6443'",
@@ -36,10 +45,11 @@ func (c config) text(dir string) string {
 	}
 	return fmt.Sprintf(`config sniroute 'main'
 	option enabled '1'
-	option log_level 'debug'
+	option log_level 'info'
 	list status_listen '127.0.0.1:1936'
 	option control '%[1]s/control/control.sock'
 	option state_file '%[1]s/state/state.json'
+	option connection_rate_per_source '0'
 	%[2]s
 
 config listener 'https'

@@ -88,6 +88,12 @@ func (l *Lab) start(ctx context.Context, progress io.Writer) (err error) {
 			return err
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(l.House.Dir, house.ConfigDir), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.House.Dir, house.ConfigDir, "dhcp"), []byte(dhcp), 0o644); err != nil {
+		return err
+	}
 	step("hosts and cables")
 
 	for _, web := range []struct {
@@ -133,10 +139,10 @@ func (l *Lab) start(ctx context.Context, progress io.Writer) (err error) {
 		return err
 	}
 	step("MetalLB has given 192.168.0.3 and 192.168.0.5")
-	if err := l.keep(ctx); err != nil {
+	if err := l.Enroll(ctx); err != nil {
 		return err
 	}
-	if err := l.Enroll(ctx); err != nil {
+	if err := l.keep(ctx); err != nil {
 		return err
 	}
 	if err := l.Configure(ctx, config{}); err != nil {
@@ -280,8 +286,11 @@ func (l *Lab) Enroll(ctx context.Context) error {
 	if _, err := l.Plane.Kubectl(ctx, manifest, "apply", "-f", "-"); err != nil {
 		return err
 	}
-	return l.WriteCredentials(ctx)
+	return l.WriteCredentials(ctx, tokenSecret)
 }
+
+// tokenSecret is the Secret that the manifest makes for the router's token.
+const tokenSecret = "sniroute-token"
 
 // manifest returns what `sniroute manifest` prints.
 func (l *Lab) manifest(ctx context.Context) (string, error) {
@@ -289,9 +298,9 @@ func (l *Lab) manifest(ctx context.Context) (string, error) {
 	return string(out), err
 }
 
-// WriteCredentials copies token and CA out of the Secret once it is filled.
-func (l *Lab) WriteCredentials(ctx context.Context) error {
-	path := api.Path("secrets", "sniroute", "sniroute-token")
+// WriteCredentials copies token and CA out of a Secret once it is filled.
+func (l *Lab) WriteCredentials(ctx context.Context, secret string) error {
+	path := api.Path("secrets", "sniroute", secret)
 	return controlplane.Eventually(ctx, soon, 20*time.Millisecond, func() error {
 		var secret struct {
 			Data map[string]string `json:"data"`

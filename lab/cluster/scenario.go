@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -60,6 +61,7 @@ func runScenario(ctx context.Context, lab *Lab, out io.Writer, s Scenario) bool 
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
 	t := &T{Lab: lab, Context: ctx, out: out}
+	said := lab.logSize()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -75,7 +77,35 @@ func runScenario(ctx context.Context, lab *Lab, out io.Writer, s Scenario) bool 
 		s.Run(t)
 	}()
 	<-done
+	if t.failed {
+		t.Logf("the daemon said meanwhile:\n%s", lab.logSince(said))
+	}
 	return !t.failed
+}
+
+// logSize returns how much the daemon has said so far.
+func (l *Lab) logSize() int64 {
+	if l.daemon == nil {
+		return 0
+	}
+	info, err := os.Stat(l.daemon.Log)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// logSince returns the end of what the daemon has said since then.
+func (l *Lab) logSince(size int64) string {
+	if l.daemon == nil {
+		return ""
+	}
+	text, err := os.ReadFile(l.daemon.Log)
+	if err != nil {
+		return err.Error()
+	}
+	text = text[min(int(size), len(text)):]
+	return string(text[max(0, len(text)-6000):])
 }
 
 func (t *T) clean() {

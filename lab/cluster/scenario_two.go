@@ -46,7 +46,7 @@ func twoClusters(t *T) {
 	deploy("stray", "stray.k8s.example.com")
 	var token, authority []byte
 	t.Eventually("the second cluster's Secret", func() error {
-		secret, err := plane.Admin.Get(t, api.Path("secrets", "sniroute", "sniroute-token"))
+		secret, err := plane.Admin.Get(t, api.Path("secrets", "sniroute", tokenSecret))
 		if err != nil {
 			return err
 		}
