@@ -63,6 +63,8 @@ type Listener struct {
 	WANPort        uint16 // the init script redirects this WAN port here; 0: none
 	WANZones       []string
 	WANIPv6        bool
+	Hairpin        []string // networks whose addresses are redirected from inside, too
+	HairpinZones   []string
 	DefaultBackend string // empty: none
 	InspectDelay   time.Duration
 	NonTLS         string // "reject", "default" or the name of a backend
@@ -173,11 +175,12 @@ type Class struct {
 
 // DNS is the section `config dns 'dns'`: how the LAN's dnsmasq learns the names.
 type DNS struct {
-	Enabled     bool
-	UCI         bool // mode 'uci'; otherwise 'hosts'
-	HostsFile   string
-	ServersFile string
-	Notify      string   // auto, ubus, dbus, signal or none
-	Instances   []string // nil: all
-	Hook        string   // path of a program; empty: none
+	Enabled       bool
+	UCI           bool // mode 'uci'; otherwise 'hosts'
+	HostsFile     string
+	ServersFile   string
+	WildcardsFile string   // where there is no ubus; empty: wildcards are not published there
+	Notify        string   // auto, ubus, dbus, signal or none
+	Instances     []string // nil: all
+	Hook          string   // path of a program; empty: none
 }

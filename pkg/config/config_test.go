@@ -109,9 +109,9 @@ config class 'external'
 `)
 	want.Listeners = []Listener{
 		{Name: "https", Listen: []netip.AddrPort{netip.MustParseAddrPort("[::]:8443")}, WANPort: 443,
-			WANZones: []string{"wan"}, InspectDelay: 5 * time.Second, NonTLS: "reject"},
+			WANZones: []string{"wan"}, HairpinZones: []string{"lan"}, InspectDelay: 5 * time.Second, NonTLS: "reject"},
 		{Name: "http", HTTP: true, Listen: []netip.AddrPort{netip.MustParseAddrPort("[::]:8080")}, WANPort: 80,
-			WANZones: []string{"wan"}, InspectDelay: 5 * time.Second, NonTLS: "reject"},
+			WANZones: []string{"wan"}, HairpinZones: []string{"lan"}, InspectDelay: 5 * time.Second, NonTLS: "reject"},
 	}
 	want.Backends = []Backend{{Name: "nas", HTTPPort: 80, Options: pool,
 		Servers: []Server{{Address: netip.MustParseAddrPort("192.168.0.2:443"), Weight: 1}}}}

@@ -166,15 +166,21 @@ func (r *reader) main(s *sectionReader) Main {
 }
 
 func (r *reader) dns(s *sectionReader) DNS {
-	return DNS{
-		Enabled:     one[bool](s, "enabled"),
-		UCI:         one[string](s, "mode") == "uci",
-		HostsFile:   one[string](s, "hosts_file"),
-		ServersFile: one[string](s, "servers_file"),
-		Notify:      one[string](s, "notify"),
-		Instances:   many[string](s, "instance"),
-		Hook:        one[string](s, "hook"),
+	d := DNS{
+		Enabled:       one[bool](s, "enabled"),
+		UCI:           one[string](s, "mode") == "uci",
+		HostsFile:     one[string](s, "hosts_file"),
+		ServersFile:   one[string](s, "servers_file"),
+		WildcardsFile: one[string](s, "wildcards_file"),
+		Notify:        one[string](s, "notify"),
+		Instances:     many[string](s, "instance"),
+		Hook:          one[string](s, "hook"),
 	}
+	if d.UCI && d.Notify != "auto" && d.Notify != "ubus" {
+		r.fail(s.section, "mode", s.section.Option("mode").Line(),
+			fmt.Sprintf("'uci' has the init script write the sections, which it is told by ubus: notify cannot be '%s'", d.Notify))
+	}
+	return d
 }
 
 func readListener(s *sectionReader) Listener {
@@ -185,6 +191,8 @@ func readListener(s *sectionReader) Listener {
 		WANPort:        uint16(one[int](s, "wan_port")),
 		WANZones:       many[string](s, "wan_zone"),
 		WANIPv6:        one[bool](s, "wan_ipv6"),
+		Hairpin:        many[string](s, "hairpin"),
+		HairpinZones:   many[string](s, "hairpin_zone"),
 		DefaultBackend: one[string](s, "default_backend"),
 		InspectDelay:   one[time.Duration](s, "inspect_delay"),
 		NonTLS:         one[string](s, "non_tls"),

@@ -16,6 +16,7 @@ func (r *reader) rules(c *Config) {
 	r.checkWANPorts(c)
 	r.checkHosts(c)
 	r.checkLoops(c)
+	r.checkFiles(c)
 }
 
 // checkCredentials: kubeconfig, or server and token, and never both.
@@ -161,6 +162,31 @@ func (r *reader) checkWANPorts(c *Config) {
 				other.WANPort = 0
 			default:
 				l.WANPort = 0
+			}
+		}
+	}
+}
+
+// checkFiles: no file is written for two purposes.
+func (r *reader) checkFiles(c *Config) {
+	purpose := make(map[string]string)
+	for _, f := range []struct{ option, path string }{
+		{"control", c.Main.Control},
+		{"state_file", c.Main.StateFile},
+		{"hosts_file", c.DNS.HostsFile},
+		{"servers_file", c.DNS.ServersFile},
+		{"wildcards_file", c.DNS.WildcardsFile},
+	} {
+		other, taken := purpose[f.path]
+		if f.path == "" || !taken {
+			purpose[f.path] = f.option
+			continue
+		}
+		for _, names := range [][2]string{{f.option, other}, {other, f.option}} { // one of them may be a default
+			if i := slices.IndexFunc(r.found, func(f found) bool { return f.option.Name == names[0] }); i >= 0 {
+				r.fail(r.found[i].section, names[0], r.found[i].line,
+					fmt.Sprintf("%s is the %s already: give another file", quoted(f.path), names[1]))
+				break
 			}
 		}
 	}

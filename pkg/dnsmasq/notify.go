@@ -37,14 +37,30 @@ func newNotifier(o Options) (notifier, error) {
 		}
 		return procd{o.UBus}, nil
 	case NotifySignal:
-		return newSignaller(o), nil
+		return rooted(newSignaller(o), o.UBus), nil
 	case NotifyDBus:
-		return newDBus(o), nil
+		return rooted(newDBus(o), o.UBus), nil
 	case NotifyNone:
 		return silence{}, nil
 	}
 	return nil, fmt.Errorf("there is no way %q to notify it", o.Notify)
 }
+
+// rooted is the notifier n, but what needs root is left to procd where there is one.
+func rooted(n notifier, bus Caller) notifier {
+	if bus == nil {
+		return n
+	}
+	return withProcd{n, procd{bus}}
+}
+
+type withProcd struct {
+	notifier
+	procd procd
+}
+
+func (w withProcd) restart(ctx context.Context) error { return w.procd.restart(ctx) }
+func (w withProcd) domains(ctx context.Context) error { return w.procd.domains(ctx) }
 
 // either asks the second if the first cannot do it.
 type either struct {

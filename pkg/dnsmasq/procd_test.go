@@ -113,6 +113,25 @@ func TestUBusEvents(t *testing.T) {
 	expectEvents(t, procd, eventReload, eventRestart)
 }
 
+// Whatever tells dnsmasq, procd does what needs root: wildcards, and what an earlier configuration left.
+func TestRootIsProcds(t *testing.T) {
+	s := newServer(t)
+	makeFiles(t, s)
+	s.start(t)
+	o := s.options()
+	o.Notify, o.UBus = NotifySignal, &procdDouble{}
+	o.WildcardsFile, o.DomainsFile = filepath.Join(t.TempDir(), "wildcards"), filepath.Join(t.TempDir(), "domains")
+	if err := os.WriteFile(o.DomainsFile, []byte("app.example.com 192.168.0.3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := newPublisher(t, o)
+	publish(t, p, "*.apps.example.com 192.168.0.3", "app1.example.com 192.168.0.3")
+	expectEvents(t, o.UBus.(*procdDouble), eventDomains, eventRestart)
+	if way := p.State().Notify; way != NotifySignal {
+		t.Errorf("told by %q", way)
+	}
+}
+
 func TestAutoTakesTheSignalWithoutUBus(t *testing.T) {
 	s := newServer(t)
 	makeFiles(t, s)
