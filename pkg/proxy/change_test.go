@@ -18,13 +18,15 @@ import (
 func (w *world) openTo(name string) *net.TCPConn {
 	w.t.Helper()
 	c := w.dial()
-	h := hello.Bytes(hello.Options{Name: name})
+	h := helloFor(name)
 	c.Write(h)
 	if _, err := io.ReadFull(c, make([]byte, len(h))); err != nil {
 		w.t.Fatalf("%s: %v", name, err)
 	}
 	return c
 }
+
+func helloFor(name string) []byte { return hello.Bytes(hello.Options{Name: name}) }
 
 func alive(c *net.TCPConn) bool {
 	c.Write([]byte("x"))
