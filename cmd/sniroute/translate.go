@@ -1,13 +1,11 @@
 package main
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 
 	"github.com/sniroute/sniroute/pkg/config"
-	"github.com/sniroute/sniroute/pkg/dnsmasq"
 	"github.com/sniroute/sniroute/pkg/proxy"
 	"github.com/sniroute/sniroute/pkg/route"
 )
@@ -134,13 +132,4 @@ func setupOf(c *config.Config) proxy.Setup {
 		})
 	}
 	return s
-}
-
-// publisherOf is what the configuration says to the DNS publisher. bus is nil where there is no ubus. Mode 'uci', which
-// has no effect yet, as the configuration warns, is taken for hosts.
-func publisherOf(c config.DNS, bus dnsmasq.Caller, log *slog.Logger) dnsmasq.Options {
-	return dnsmasq.Options{
-		HostsFile: c.HostsFile, ServersFile: c.ServersFile, Notify: c.Notify, Instances: c.Instances, Hook: c.Hook,
-		UBus: bus, Logger: log,
-	}
 }

@@ -27,6 +27,7 @@
 package dnsmasq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,9 @@ func New(o Options) (*Publisher, error) {
 		err = errors.New("no hosts file is given")
 	case o.Mode != "" && o.Mode != ModeHosts && o.Mode != ModeUCI:
 		err = fmt.Errorf("there is no mode %q", o.Mode)
-	case o.Mode == ModeUCI && (o.DomainsFile == "" || o.UBus == nil || !usesUBus(o)):
+	case o.Mode == ModeUCI && o.UBus == nil:
+		err = errors.New("mode uci needs OpenWrt's ubus, and there is none: mode hosts does without")
+	case o.Mode == ModeUCI && (o.DomainsFile == "" || !usesUBus(o)):
 		err = errors.New("mode uci needs notify by ubus, which tells the init script to write the sections")
 	}
 	if err != nil {
@@ -126,6 +129,9 @@ func New(o Options) (*Publisher, error) {
 	}
 	return &Publisher{options: o, notifier: n, chores: chores{reload: true, hook: true}}, nil
 }
+
+// Mode returns how names are published: ModeHosts or ModeUCI.
+func (p *Publisher) Mode() string { return cmp.Or(p.options.Mode, ModeHosts) }
 
 // State returns what was published.
 func (p *Publisher) State() State {
