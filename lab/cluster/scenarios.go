@@ -26,6 +26,7 @@ func scenarios() []Scenario {
 		{"a kubeconfig with a client certificate", clientCertificate},
 		{"an administrator's kubeconfig", adminKubeconfig},
 		{"hostile objects", hostile},
+		{"wildcards", wildcards},
 		{"from apply to routed", latency},
 		{"3,000 Ingresses in a burst", burst},
 		{"two clusters", twoClusters},
