@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +62,7 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	}
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
 	d.sources = &sources{publish: d.keeper.setClaims, log: log}
-	d.dns = &publisher{tables: d.tables, folder: filepath.Dir(c.Main.Control), log: log}
+	d.dns = &publisher{tables: d.tables, folder: runFolder, log: log}
 	if d.bus = openBus(d, log); d.bus != nil {
 		d.dns.bus = d.bus
 	}

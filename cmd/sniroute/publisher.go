@@ -15,12 +15,15 @@ import (
 	"github.com/sniroute/sniroute/pkg/status"
 )
 
+// runFolder is where the init script looks for what it is to do as root.
+const runFolder = "/var/run/sniroute"
+
 // A publisher runs the dnsmasq.Publisher that the configuration asks for. set and stop are called by one goroutine at a
 // time, state by any.
 type publisher struct {
 	tables *route.Holder
 	bus    dnsmasq.Caller // nil: there is no ubus
-	folder string         // of the control socket: there the init script finds what it is to do as root
+	folder string         // runFolder, where there is a bus
 	log    *slog.Logger
 
 	config config.DNS // in force; set's alone, as is task

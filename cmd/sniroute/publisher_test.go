@@ -131,3 +131,19 @@ func TestPublisherWithoutUBus(t *testing.T) {
 		t.Errorf("state: %+v", s)
 	}
 }
+
+// TestInitScript: the init script takes what is left for it from where it is left.
+func TestInitScript(t *testing.T) {
+	text, err := os.ReadFile("../../init.d/sniroute")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := (&publisher{bus: new(procd), folder: runFolder}).options(config.DNS{})
+	for _, want := range []string{"\nRUN_FOLDER=" + runFolder + "\n",
+		strings.Replace(o.DomainsFile, runFolder, `list="$RUN_FOLDER`, 1) + `"`,
+		strings.Replace(o.WildcardsFile, runFolder, `list="$RUN_FOLDER`, 1) + `"`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("init.d/sniroute does not say %s", want)
+		}
+	}
+}
