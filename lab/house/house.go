@@ -191,8 +191,9 @@ table inet fw4 {
 		iifname { "lo", "br-lan" } accept
 		ct state established,related accept
 		ct status dnat accept
-		meta l4proto { icmp, ipv6-icmp } accept
-		meta l4proto tcp reject with tcp reset
+		icmp type echo-request accept
+		icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept
+		reject with tcp reset
 	}
 	chain forward {
 		type filter hook forward priority filter; policy drop
