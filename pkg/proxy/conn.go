@@ -4,11 +4,8 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sniroute/sniroute/pkg/backend"
 	"github.com/sniroute/sniroute/pkg/epoll"
-	"github.com/sniroute/sniroute/pkg/route"
 	"github.com/sniroute/sniroute/pkg/sni"
 )
 
@@ -21,12 +18,6 @@ const (
 	stateConnecting       // to a server, while what the client sent waits
 	stateRelaying         // bytes go both ways
 	stateLingering        // refused: the rest of what the client sends is discarded, so that the alert is not reset away
-)
-
-// lingerBytes and lingerTime bound how long a refused client may go on sending.
-const (
-	lingerBytes = 64 << 10
-	lingerTime  = time.Second
 )
 
 // A half is one direction of a connection: from a source to a destination.
@@ -142,214 +133,6 @@ func (c *conn) proceed(l *loop) (done bool) {
 	return false
 }
 
-// peek reads on until the hello is complete.
-func (c *conn) peek(l *loop) (done bool) {
-	for c.up.readable {
-		space := c.space(l)
-		n, errno := l.sockets.read(c.client, space)
-		switch {
-		case errno == unix.EAGAIN:
-			c.up.readable = false
-			return false
-		case errno != 0 || n == 0:
-			return c.reject(l, rejectClosed)
-		case n < len(space) && !c.up.closing:
-			c.up.readable = false // a short read has emptied the socket (epoll(7))
-		}
-		received := space[:n]
-		if c.up.buffer != noBuffer {
-			received = c.extend(l, received)
-		}
-		verdict := c.parser.Parse(received, &l.hello)
-		switch verdict {
-		case sni.Malformed:
-			return c.refuse(l, refuse(rejectMalformed, c.parser.Alert()))
-		case sni.Hello:
-			c.isTLS = true
-			return c.forward(l, decide(l.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress()), received)
-		case sni.NotTLS:
-			is, may := proxyHeader(received)
-			if is {
-				return c.refuse(l, refuse(rejectProxyHeader, 0))
-			}
-			if !may {
-				return c.forward(l, decideOther(l.table, &l.listeners[c.listener].Listener), received)
-			}
-		}
-		if c.up.buffer == noBuffer && !c.keep(l, received) {
-			return true
-		}
-	}
-	return false
-}
-
-// keep copies what was received out of the scratch buffer, since more must arrive first. It reports false where that
-// made the connection itself the one to go.
-func (c *conn) keep(l *loop, received []byte) bool {
-	c.up.buffer = l.buffers.take(len(received))
-	c.up.start, c.up.end = 0, uint32(copy(l.buffers.bytes(c.up.buffer), received))
-	return l.peekGrew(c, len(l.buffers.bytes(c.up.buffer)))
-}
-
-// space is where to read to next: behind what was received, or into the scratch buffer where nothing was, or no room is
-// left.
-func (c *conn) space(l *loop) []byte {
-	if c.up.buffer != noBuffer {
-		if room := l.buffers.bytes(c.up.buffer)[c.up.end:]; len(room) > 0 {
-			return room
-		}
-	}
-	return l.scratch[:mediumBuffer]
-}
-
-// extend adds what was read into space to what was received before, and returns all of it. A full buffer is exchanged
-// for a larger one; the largest is larger than any hello, so the parser has refused what would overflow it.
-func (c *conn) extend(l *loop, read []byte) []byte {
-	old := l.buffers.bytes(c.up.buffer)
-	if len(old) == int(c.up.end) {
-		handle := l.buffers.take(min(len(old)+len(read), largeBuffer))
-		larger := l.buffers.bytes(handle)
-		copy(larger, old)
-		copy(larger[c.up.end:], read)
-		l.buffers.give(c.up.buffer)
-		c.up.buffer = handle
-		l.shared.peekBytes.Add(int32(len(larger) - len(old)))
-	}
-	c.up.end += uint32(len(read))
-	return l.buffers.bytes(c.up.buffer)[:c.up.end]
-}
-
-// forward goes where the decision says; received is what the client sent so far, which a server gets first.
-func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
-	if d.backend == route.NoBackend {
-		return c.refuse(l, d)
-	}
-	l.peekEnded(c)
-	l.peek.observe(l.timers.Now() - c.began)
-	if c.up.buffer == noBuffer && len(received) > 0 {
-		c.up.buffer = l.buffers.take(len(received))
-		c.up.start, c.up.end = 0, uint32(copy(l.buffers.bytes(c.up.buffer), received))
-	}
-	c.target = l.targetOf[d.backend]
-	l.targets[c.target].active++
-	l.route(c, d.route)
-	return c.connect(l)
-}
-
-// connect begins a connection to the server whose turn it is; the next one if that fails at once.
-func (c *conn) connect(l *loop) (done bool) {
-	c.state = stateConnecting
-	t := l.targets[c.target]
-	for {
-		chosen, ok := t.pool.Pick(c.tried)
-		if !ok {
-			return c.refuse(l, refuse(rejectUnavailable, sni.InternalError))
-		}
-		c.tried = c.tried.With(chosen)
-		to := t.pool.Backend.Servers[chosen].Address
-		if l.ours(to) {
-			t.pool.Failed(chosen)
-			continue
-		}
-		fd, errno := l.sockets.connect(to)
-		if exhausted(errno) {
-			l.pause()
-			return c.refuse(l, refuse(rejectFault, sni.InternalError))
-		}
-		if errno != 0 {
-			t.pool.Failed(chosen)
-			continue
-		}
-		c.server, c.chosen = fd, uint8(chosen)
-		t.pool.Opened(chosen)
-		if errno := l.sockets.watch(fd, c.index<<1|uint32(serverSide), c.generation, true); errno != 0 {
-			return c.refuse(l, refuse(rejectFault, sni.InternalError))
-		}
-		c.began = l.timers.Now()
-		if !c.draining {
-			l.timers.SetTimer(c.index, t.pool.Backend.Options.ConnectTimeout)
-		}
-		return false
-	}
-}
-
-// connected learns how the attempt went, by writing what the client sent: that fails as the connect did.
-func (c *conn) connected(l *loop) (done bool) {
-	if !c.up.writable {
-		return false
-	}
-	var errno unix.Errno
-	if c.up.buffer == noBuffer {
-		errno = l.sockets.failure(c.server)
-	} else {
-		errno = c.flush(l, &c.up, c.server)
-		if errno == 0 && c.up.bytes == 0 {
-			return false // not yet
-		}
-	}
-	if errno != 0 {
-		return c.connectFailed(l)
-	}
-	t := l.targets[c.target]
-	now := l.timers.Now()
-	t.connect.observe(now - c.began)
-	c.state, c.began, c.touched = stateRelaying, now, now
-	if !c.draining {
-		l.timers.SetTimer(c.index, l.idleCheck(t.pool.Backend.Options.IdleTimeout))
-	}
-	return c.relay(l)
-}
-
-// connectFailed goes on to the next server.
-func (c *conn) connectFailed(l *loop) (done bool) {
-	l.targets[c.target].pool.Failed(int(c.chosen))
-	c.closeServer(l)
-	c.up.writable = false
-	c.down.readable, c.down.closing = false, false
-	return c.connect(l)
-}
-
-// refuse tells the client that there is nothing for it here: an alert where it speaks TLS, then the end of what we
-// send. What it still sends is discarded for a while: closing with unread bytes would reset the alert away.
-func (c *conn) refuse(l *loop, d decision) (done bool) {
-	l.peekEnded(c)
-	c.unroute(l)
-	l.listeners[c.listener].rejected[d.refused]++
-	if d.alert != 0 && (c.isTLS || d.refused == rejectMalformed) {
-		record := d.alert.Record()
-		l.sockets.write(c.client, record[:])
-	}
-	l.sockets.finish(c.client)
-	c.drop(l, &c.up)
-	c.state = stateLingering
-	c.up.bytes = 0
-	l.timers.SetTimer(c.index, lingerTime)
-	return c.linger(l)
-}
-
-func (c *conn) linger(l *loop) (done bool) {
-	for c.up.readable {
-		n, errno := l.sockets.read(c.client, l.scratch[:mediumBuffer])
-		if errno == unix.EAGAIN {
-			c.up.readable = false
-			return false
-		}
-		c.up.bytes += uint64(n)
-		if errno != 0 || n == 0 || c.up.bytes > lingerBytes {
-			c.close(l)
-			return true
-		}
-	}
-	return false
-}
-
-// reject closes without a word.
-func (c *conn) reject(l *loop, why reason) (done bool) {
-	l.listeners[c.listener].rejected[why]++
-	c.close(l)
-	return true
-}
-
 // expired is the end of the time that the present state may take.
 func (c *conn) expired(l *loop) (done bool) {
 	switch c.state {
@@ -452,13 +235,4 @@ func (c *conn) drop(l *loop, h *half) {
 		l.givePipe(h.pipe, h.piped == 0)
 		h.pipe, h.piped = noPipe, 0
 	}
-}
-
-// exhausted says whether the kernel is short of something that will be there again.
-func exhausted(errno unix.Errno) bool {
-	switch errno {
-	case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
-		return true
-	}
-	return false
 }

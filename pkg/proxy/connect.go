@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/sniroute/sniroute/pkg/route"
+	"github.com/sniroute/sniroute/pkg/sni"
+)
+
+// forward goes where the decision says; received is what the client sent so far, which a server gets first.
+func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
+	if d.backend == route.NoBackend {
+		return c.refuse(l, d)
+	}
+	l.peekEnded(c)
+	l.peek.observe(l.timers.Now() - c.began)
+	if c.up.buffer == noBuffer && len(received) > 0 {
+		c.up.buffer = l.buffers.take(len(received))
+		c.up.start, c.up.end = 0, uint32(copy(l.buffers.bytes(c.up.buffer), received))
+	}
+	c.target = l.targetOf[d.backend]
+	l.targets[c.target].active++
+	l.route(c, d.route)
+	return c.connect(l)
+}
+
+// connect begins a connection to the server whose turn it is; the next one if that fails at once.
+func (c *conn) connect(l *loop) (done bool) {
+	c.state = stateConnecting
+	t := l.targets[c.target]
+	for {
+		chosen, ok := t.pool.Pick(c.tried)
+		if !ok {
+			return c.refuse(l, refuse(rejectUnavailable, sni.InternalError))
+		}
+		c.tried = c.tried.With(chosen)
+		to := t.pool.Backend.Servers[chosen].Address
+		if l.ours(to) {
+			t.pool.Failed(chosen)
+			continue
+		}
+		fd, errno := l.sockets.connect(to)
+		if exhausted(errno) {
+			l.pause()
+			return c.refuse(l, refuse(rejectFault, sni.InternalError))
+		}
+		if errno != 0 {
+			t.pool.Failed(chosen)
+			continue
+		}
+		c.server, c.chosen = fd, uint8(chosen)
+		t.pool.Opened(chosen)
+		if errno := l.sockets.watch(fd, c.index<<1|uint32(serverSide), c.generation, true); errno != 0 {
+			return c.refuse(l, refuse(rejectFault, sni.InternalError))
+		}
+		c.began = l.timers.Now()
+		if !c.draining {
+			l.timers.SetTimer(c.index, t.pool.Backend.Options.ConnectTimeout)
+		}
+		return false
+	}
+}
+
+// connected learns how the attempt went, by writing what the client sent: that fails as the connect did.
+func (c *conn) connected(l *loop) (done bool) {
+	if !c.up.writable {
+		return false
+	}
+	var errno unix.Errno
+	if c.up.buffer == noBuffer {
+		errno = l.sockets.failure(c.server)
+	} else {
+		errno = c.flush(l, &c.up, c.server)
+		if errno == 0 && c.up.bytes == 0 {
+			return false // not yet
+		}
+	}
+	if errno != 0 {
+		return c.connectFailed(l)
+	}
+	t := l.targets[c.target]
+	now := l.timers.Now()
+	t.connect.observe(now - c.began)
+	c.state, c.began, c.touched = stateRelaying, now, now
+	if !c.draining {
+		l.timers.SetTimer(c.index, l.idleCheck(t.pool.Backend.Options.IdleTimeout))
+	}
+	return c.relay(l)
+}
+
+// connectFailed goes on to the next server.
+func (c *conn) connectFailed(l *loop) (done bool) {
+	l.targets[c.target].pool.Failed(int(c.chosen))
+	c.closeServer(l)
+	c.up.writable = false
+	c.down.readable, c.down.closing = false, false
+	return c.connect(l)
+}
+
+// exhausted says whether the kernel is short of something that will be there again.
+func exhausted(errno unix.Errno) bool {
+	switch errno {
+	case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
+		return true
+	}
+	return false
+}

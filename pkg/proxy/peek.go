@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/sniroute/sniroute/pkg/sni"
+)
+
+// peek reads on until the hello is complete.
+func (c *conn) peek(l *loop) (done bool) {
+	for c.up.readable {
+		space := c.space(l)
+		n, errno := l.sockets.read(c.client, space)
+		switch {
+		case errno == unix.EAGAIN:
+			c.up.readable = false
+			return false
+		case errno != 0 || n == 0:
+			return c.reject(l, rejectClosed)
+		case n < len(space) && !c.up.closing:
+			c.up.readable = false // a short read has emptied the socket (epoll(7))
+		}
+		received := space[:n]
+		if c.up.buffer != noBuffer {
+			received = c.extend(l, received)
+		}
+		verdict := c.parser.Parse(received, &l.hello)
+		switch verdict {
+		case sni.Malformed:
+			return c.refuse(l, refuse(rejectMalformed, c.parser.Alert()))
+		case sni.Hello:
+			c.isTLS = true
+			return c.forward(l, decide(l.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress()), received)
+		case sni.NotTLS:
+			is, may := proxyHeader(received)
+			if is {
+				return c.refuse(l, refuse(rejectProxyHeader, 0))
+			}
+			if !may {
+				return c.forward(l, decideOther(l.table, &l.listeners[c.listener].Listener), received)
+			}
+		}
+		if c.up.buffer == noBuffer && !c.keep(l, received) {
+			return true
+		}
+	}
+	return false
+}
+
+// keep copies what was received out of the scratch buffer, since more must arrive first. It reports false where that
+// made the connection itself the one to go.
+func (c *conn) keep(l *loop, received []byte) bool {
+	c.up.buffer = l.buffers.take(len(received))
+	c.up.start, c.up.end = 0, uint32(copy(l.buffers.bytes(c.up.buffer), received))
+	return l.peekGrew(c, len(l.buffers.bytes(c.up.buffer)))
+}
+
+// space is where to read to next: behind what was received, or into the scratch buffer where nothing was, or no room is
+// left.
+func (c *conn) space(l *loop) []byte {
+	if c.up.buffer != noBuffer {
+		if room := l.buffers.bytes(c.up.buffer)[c.up.end:]; len(room) > 0 {
+			return room
+		}
+	}
+	return l.scratch[:mediumBuffer]
+}
+
+// extend adds what was read into space to what was received before, and returns all of it. A full buffer is exchanged
+// for a larger one; the largest is larger than any hello, so the parser has refused what would overflow it.
+func (c *conn) extend(l *loop, read []byte) []byte {
+	old := l.buffers.bytes(c.up.buffer)
+	if len(old) == int(c.up.end) {
+		handle := l.buffers.take(min(len(old)+len(read), largeBuffer))
+		larger := l.buffers.bytes(handle)
+		copy(larger, old)
+		copy(larger[c.up.end:], read)
+		l.buffers.give(c.up.buffer)
+		c.up.buffer = handle
+		l.shared.peekBytes.Add(int32(len(larger) - len(old)))
+	}
+	c.up.end += uint32(len(read))
+	return l.buffers.bytes(c.up.buffer)[:c.up.end]
+}
