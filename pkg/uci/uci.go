@@ -14,6 +14,8 @@
 //     hash of its type. Sections with the same name and type are one; the same name with another type is an error.
 //   - Keywords may be written c, o, l and p; `package` is checked and ignored.
 //
+// Format writes a File that was made or read, as libuci would; AddSection, Set and Add make one.
+//
 // Uncommitted changes (/tmp/.uci) and overrides (/var/run/uci) are other files and are not read. A file is data from
 // whoever may write it: its size is bounded by MaxSize, and parsing takes time and memory linear in it.
 package uci
