@@ -36,7 +36,7 @@ func run() (err error) {
 	test := flag.Bool("test", false, "run every scenario, then end")
 	match := flag.String("run", ".", "of the scenarios, only those whose name matches this regular expression")
 	build := flag.Bool("build", false, "only build the control plane's programs")
-	binary := flag.String("sniroute", "", "the daemon to use, instead of a fresh build in bin/")
+	binary := flag.String("sniroute", "", "the daemon to use (and beside it one whose name ends in -1970), instead of a fresh build in bin/")
 	flag.Parse()
 	pattern, err := regexp.Compile(*match)
 	if err != nil {
@@ -56,7 +56,7 @@ func run() (err error) {
 	}
 	if !netns.Isolated() {
 		if *binary == "" {
-			if err := buildDaemon(ctx); err != nil {
+			if err := errors.Join(buildDaemon(ctx, built), buildDaemon(ctx, built+withoutClock, "-tags", "labclock")); err != nil {
 				return err
 			}
 		}
@@ -100,9 +100,13 @@ func run() (err error) {
 // built is where the lab builds its daemon.
 const built = "bin/lab/sniroute"
 
-// buildDaemon builds sniroute as it is shipped.
-func buildDaemon(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built, "./cmd/sniroute")
+// withoutClock is what follows the name of a daemon that believes that it was 1970 when the machine was switched on.
+const withoutClock = "-1970"
+
+// buildDaemon builds sniroute as it is shipped, but for further flags.
+func buildDaemon(ctx context.Context, binary string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", binary}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/sniroute")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()

@@ -228,3 +228,30 @@ func offline(t *T) {
 	t.deploy()
 	t.follows()
 }
+
+// noClock: a router has no clock until it has asked for the time, and a certificate is not valid in 1970. The daemon goes
+// by the latest time that it knows: that of its state file, or that of its own build.
+func noClock(t *T) {
+	t.Must(t.StopDaemon(syscall.SIGTERM)) // writes the state file
+	usual := t.Binary
+	t.Cleanup(func() {
+		t.Binary, t.running = usual, ""
+		if err := t.StopDaemon(syscall.SIGTERM); err != nil {
+			t.Errorf("stopping the daemon without a clock: %v", err)
+		}
+	})
+	t.Binary += withoutClock
+	t.Must(t.forgetRAM())
+	t.Must(t.StartDaemon(t))
+	t.deploy()
+	t.follows()
+	t.Must(t.serves())
+	t.Must(t.Metric(`sniroute_cluster_synced{source="home"}`, 1))
+
+	// Without any of these it is 1970 for it, which shows that the clock above was wrong as well.
+	t.Must(t.StopDaemon(syscall.SIGTERM))
+	t.Must(t.forgetRAM())
+	t.Must(os.Remove(filepath.Join(t.dir, "state", "state.json")))
+	t.Must(t.StartDaemon(t))
+	t.Eventually("the certificate is not valid yet", func() error { return t.StatusSays("home", "not yet valid") })
+}

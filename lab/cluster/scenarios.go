@@ -19,6 +19,7 @@ func scenarios() []Scenario {
 		{"the token is revoked and replaced", tokenRevoked},
 		{"the cluster is away for long", offline},
 		{"the router restarts while the cluster is down", routerRestarted},
+		{"the router has no clock", noClock},
 		{"the cluster is not there at the first start", firstStart},
 		{"history is compacted during an outage of the watch", compacted},
 		{"RBAC forbids one kind", forbidden},
