@@ -6,6 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TARGETS     := mips mipsle arm-5 arm-6 arm-7 arm64 amd64 riscv64
 TIME        ?= 15s
+SEEDS       ?= 1000000
 
 .PHONY: help
 help: ## this list
@@ -38,6 +39,10 @@ lint: tools ## gofmt, vet, staticcheck
 .PHONY: hello
 hello: ## hellos over real sockets: every cut of the valid ones, every malformed one
 	go test ./pkg/proxy -run TestHello -v
+
+.PHONY: model
+model: ## the connection's state machine against SEEDS random runs (1000000)
+	go test ./pkg/proxy -run TestModel -timeout 0 -seeds $(SEEDS)
 
 .PHONY: bench
 bench: tools ## the proxy's CPU beside HAProxy's

@@ -267,7 +267,7 @@ type modelled struct {
 // are conserved and in order, every descriptor is closed once and not used after, and all books are balanced.
 func TestModel(t *testing.T) {
 	for seed := *modelSeed; seed < *modelSeed+*modelSeeds; seed++ {
-		if !t.Run("", func(t *testing.T) { runModel(t, seed) }) {
+		if runModel(t, seed); t.Failed() {
 			t.Fatalf("seed %d failed: go test ./pkg/proxy -run TestModel -seed %d -seeds 1", seed, seed)
 		}
 	}
