@@ -126,6 +126,7 @@ func nothingElseDialled(t *T) {
 		"192.168.0.4:443":   "the external ingress when it had moved",
 		"192.168.0.6:443":   "the second cluster's ingress",
 		"192.168.0.10:6443": "the API server",
+		"192.168.0.10:6444": "the API server that does not answer",
 		"192.168.0.14:6443": "the second cluster's API server",
 		"127.0.0.1:1936":    "the lab's own look at the metrics",
 		probe.String():      "the lab's own probe",

@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sniroute/sniroute/lab/cluster/api"
@@ -57,6 +59,23 @@ func forbidden(t *T) {
 	t.Within(90*time.Second, "read once it is allowed", func() error {
 		return t.Route("mail.k8s.example.com", "Service team-a/mail", false, internalAddress)
 	})
+}
+
+// notEnrolled: the package is installed and configured, and nobody has given it credentials yet.
+func notEnrolled(t *T) {
+	token := filepath.Join(t.House.Dir, "credentials", "later.token")
+	t.Must(t.StopDaemon(syscall.SIGTERM))
+	t.Must(t.forgetRAM())
+	t.Must(os.Remove(filepath.Join(t.dir, "state", "state.json")))
+	t.Must(t.Configure(t, config{cluster: append(slices.Clone(credentials[:2]), fmt.Sprintf("option token_file '%s'", token))}))
+	t.Must(t.NotOurs(app1))
+	t.Eventually("status says what it waits for", func() error { return t.StatusSays("home", "sniroute enroll") })
+	t.Must(t.HTTPStatus("/readyz", http.StatusServiceUnavailable))
+	t.Must(t.WriteCredentials(t, tokenSecret))
+	t.Must(os.Rename(filepath.Join(t.House.Dir, "credentials", "token"), token))
+	t.Must(t.WriteCredentials(t, tokenSecret))
+	t.Eventually("served once it has the token", t.serves)
+	t.Must(t.HTTPStatus("/readyz", http.StatusOK))
 }
 
 // withKubeconfig writes a kubeconfig and returns the lines of a cluster section that uses it.

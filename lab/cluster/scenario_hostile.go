@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/sniroute/sniroute/lab/cluster/api"
 	"github.com/sniroute/sniroute/lab/cluster/played"
+	"github.com/sniroute/sniroute/lab/house"
 )
 
 // A trap is an object that wants what it must not have.
@@ -152,6 +155,7 @@ func hostile(t *T) {
 	for _, trap := range all {
 		t.harmless(trap)
 	}
+	t.publishedNames()
 	t.Must(t.serves())
 	t.spellings()
 	t.flood()
@@ -250,6 +254,25 @@ func (t *T) harmless(trap trap) {
 	}
 	if err != nil {
 		t.Errorf("%s: %v", trap.name, err)
+	}
+}
+
+// publishedNames checks that dnsmasq was told of nothing outside the cluster's domains.
+func (t *T) publishedNames() {
+	text, err := os.ReadFile(filepath.Join(t.House.Dir, house.HostsFile))
+	t.Must(err)
+	names := 0
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(strings.SplitN(line, "#", 2)[0])
+		for _, name := range fields[min(1, len(fields)):] {
+			names++
+			if !strings.HasSuffix(name, ".k8s.example.com") && !strings.HasSuffix(name, ".team.example.com") {
+				t.Errorf("dnsmasq was told of %s", name)
+			}
+		}
+	}
+	if names == 0 {
+		t.Errorf("dnsmasq was told of nothing at all")
 	}
 }
 

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -170,6 +174,33 @@ func deleted(t *T) {
 	t.Eventually("no longer ours", func() error { return t.NotOurs(app2) })
 	t.Must(t.NoRoute(app2))
 	t.Must(t.FromWAN(app1, t.House.External))
+}
+
+// lostExposure: a connection outlives what it was admitted by, but not for long.
+func lostExposure(t *T) {
+	t.Must(t.Configure(t, config{main: []string{"option drain_timeout '2s'"}}))
+	open := func(name string) *tls.Conn {
+		raw, err := t.House.WAN.Dial(t, "tcp", t.WANPort().String())
+		t.Must(err)
+		t.Cleanup(func() { raw.Close() })
+		connection := tls.Client(raw, &tls.Config{ServerName: name, RootCAs: t.House.Authority.Pool})
+		t.Must(connection.HandshakeContext(t))
+		return connection
+	}
+	lost, kept := open(app2), open(app1)
+	t.Must(t.Plane.Admin.Delete(t, api.Path("ingresses", "blog", "app2")))
+	t.Must(lost.SetReadDeadline(time.Now().Add(soon)))
+	began := time.Now()
+	if _, err := lost.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the connection goes on")
+	}
+	t.Logf("closed %.1fs after the Ingress was deleted", time.Since(began).Seconds())
+	_, err := fmt.Fprintf(kept, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", app1)
+	t.Must(err)
+	answer, err := io.ReadAll(kept)
+	if err != nil || !strings.Contains(string(answer), app1+" on external") {
+		t.Errorf("the other connection does not go on: %q, %v", answer, err)
+	}
 }
 
 // classChanges: while the status still is the old class's, the new class must expose nothing.

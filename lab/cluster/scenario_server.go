@@ -174,6 +174,28 @@ func firstStart(t *T) {
 	t.Eventually("ready", func() error { return t.HTTPStatus("/readyz", http.StatusOK) })
 }
 
+// severalServers: the first of them does not answer.
+func severalServers(t *T) {
+	t.Must(t.Configure(t, config{cluster: []string{
+		"list server 'https://192.168.0.10:6444'",
+		"list server 'https://192.168.0.10:6443'",
+		"option ca_file '/run/lab/credentials/ca.crt'",
+		"option token_file '/run/lab/credentials/token'",
+	}}))
+	t.deploy()
+	t.follows()
+}
+
+// maxStale: a home that would rather serve nothing than what may no longer be so.
+func maxStale(t *T) {
+	t.Must(t.Configure(t, config{cluster: []string{"option max_stale '3s'"}}))
+	t.Eventually("served", t.serves)
+	t.Plane.KillAPI()
+	t.Eventually("no longer served", func() error { return errors.Join(t.NotOurs(app1), t.NotOurs(grafana)) })
+	t.Must(t.Plane.StartAPI(t))
+	t.Eventually("served again", t.serves)
+}
+
 // compacted: while packets from the router are lost, things happen that nobody remembers when they pass again.
 func compacted(t *T) {
 	_, before, err := t.Plane.Admin.List(t, api.Path("ingresses"))
