@@ -61,7 +61,7 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 		return nil, errors.Join(fmt.Errorf("starting the proxy: %w", err), d.control.Close())
 	}
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
-	d.sources = &sources{publish: d.keeper.setClaims, log: log}
+	d.sources = &sources{publish: d.keeper.setClaims, apis: d.keeper.setAPIServers, log: log}
 	d.dns = &publisher{tables: d.tables, folder: runFolder, log: log}
 	if d.bus = openBus(d, log); d.bus != nil {
 		d.dns.bus = d.bus
@@ -77,10 +77,11 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 // isOwn reports whether an address is the router's.
 func (d *daemon) isOwn(a netip.Addr) bool { return d.own.Load().has(a) }
 
-// lookAround reads again what is the router's own.
+// lookAround reads again what is the router's own, and where API servers are.
 func (d *daemon) lookAround() {
 	own := ownAddresses()
 	d.own.Store(&own)
+	d.sources.lookAround()
 	d.keeper.setRouter(routerFacts(d.dir, own))
 }
 

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"net/netip"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,19 +26,27 @@ type keeper struct {
 	log     *slog.Logger
 	changed chan struct{} // there is something that the table does not hold yet
 
-	mu     sync.Mutex
-	policy route.Policy             // guarded by mu; replaced, never changed
-	router route.Router             // guarded by mu
-	claims map[string][]route.Claim // by source; guarded by mu
+	mu     sync.Mutex               // guards what follows
+	policy route.Policy             // replaced, never changed
+	router route.Router             // without API servers
+	claims map[string][]route.Claim // by source
+	apis   map[string]apiServers    // by source
+}
+
+// apiServers are those of one cluster: names must not lead there.
+type apiServers struct {
+	addresses []netip.AddrPort
+	names     []string
 }
 
 func newKeeper(tables *route.Holder, adopt func(*route.Table), log *slog.Logger) *keeper {
 	return &keeper{
-		tables: tables, adopt: adopt, log: log, changed: make(chan struct{}, 1), claims: make(map[string][]route.Claim),
+		tables: tables, adopt: adopt, log: log, changed: make(chan struct{}, 1),
+		claims: make(map[string][]route.Claim), apis: make(map[string]apiServers),
 	}
 }
 
-// setPolicy takes over a configuration. Claims of sources that it does not have are forgotten.
+// setPolicy takes over a configuration. What sources said that it does not have is forgotten.
 func (k *keeper) setPolicy(p route.Policy) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -44,11 +55,8 @@ func (k *keeper) setPolicy(p route.Policy) {
 	for _, s := range p.Sources {
 		known[s.Name] = true
 	}
-	for source := range k.claims {
-		if !known[source] {
-			delete(k.claims, source)
-		}
-	}
+	maps.DeleteFunc(k.claims, func(source string, _ []route.Claim) bool { return !known[source] })
+	maps.DeleteFunc(k.apis, func(source string, _ apiServers) bool { return !known[source] })
 	k.wake()
 }
 
@@ -68,6 +76,16 @@ func (k *keeper) setClaims(source string, claims []route.Claim) {
 	defer k.mu.Unlock()
 	k.claims[source] = claims
 	k.wake()
+}
+
+// setAPIServers takes over where the API servers of a source answer, if that has changed.
+func (k *keeper) setAPIServers(source string, servers apiServers) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now := k.apis[source]; !slices.Equal(now.addresses, servers.addresses) || !slices.Equal(now.names, servers.names) {
+		k.apis[source] = servers
+		k.wake()
+	}
 }
 
 func (k *keeper) wake() {
@@ -120,12 +138,15 @@ func (k *keeper) inputs() (route.Policy, []route.Claim) {
 	defer k.mu.Unlock()
 	policy := k.policy
 	router := k.router
-	router.APIServers, router.APINames = policy.Router.APIServers, policy.Router.APINames
-	policy.Router = router
+	router.APIServers = slices.Clone(policy.Router.APIServers)
+	router.APINames = slices.Clone(policy.Router.APINames)
 	var claims []route.Claim
 	for _, s := range policy.Sources {
 		claims = append(claims, k.claims[s.Name]...)
+		router.APIServers = append(router.APIServers, k.apis[s.Name].addresses...)
+		router.APINames = append(router.APINames, k.apis[s.Name].names...)
 	}
+	policy.Router = router
 	return policy, claims
 }
 

@@ -87,6 +87,35 @@ func TestKeeperSources(t *testing.T) {
 	step("")
 }
 
+// TestKeeperAPIServers: no name leads to an API server, wherever that became known.
+func TestKeeperAPIServers(t *testing.T) {
+	tables := new(route.Holder)
+	k := newKeeper(tables, func(*route.Table) {}, slog.New(slog.DiscardHandler))
+	policy := sourcePolicy("m", "n")
+	policy.Router.APINames = []string{"configured.example.com"}
+	k.setPolicy(policy)
+	k.setClaims("m", []route.Claim{
+		claimOf("a.example.com"), claimOf("configured.example.com"), claimOf("api.example.com"),
+	})
+	step := func(want string) {
+		t.Helper()
+		k.build()
+		if got := hostsOf(tables.Load()); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	step("a.example.com api.example.com")
+	k.setAPIServers("n", apiServers{names: []string{"api.example.com"}})
+	step("a.example.com")
+	at := netip.MustParseAddrPort("192.168.77.3:443")
+	k.setAPIServers("n", apiServers{addresses: []netip.AddrPort{at}, names: []string{"api.example.com"}})
+	step("")
+	k.setPolicy(sourcePolicy("m"))
+	step("a.example.com api.example.com configured.example.com")
+	k.setPolicy(sourcePolicy("m", "n"))
+	step("a.example.com api.example.com configured.example.com")
+}
+
 // TestKeeperPanic: a mistake in the program costs one table, not the daemon.
 func TestKeeperPanic(t *testing.T) {
 	tables := new(route.Holder)

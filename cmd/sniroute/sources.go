@@ -22,6 +22,7 @@ type source interface {
 // sources are those that run now. Its methods may be called from any goroutine.
 type sources struct {
 	publish func(source string, claims []route.Claim)
+	apis    func(source string, servers apiServers)
 	log     *slog.Logger
 
 	mu      sync.Mutex
@@ -90,9 +91,24 @@ func (s *sources) manifests(m config.Manifests) *runningSource {
 func (s *sources) publisher(r *runningSource, kinds []string) func([]route.Claim) {
 	var first sync.Once
 	return func(claims []route.Claim) {
+		s.tellAPIServers(r) // first: no table is to have the claims without
 		s.publish(r.name, ofKinds(claims, kinds))
 		first.Do(func() { close(r.ready) })
 	}
+}
+
+// lookAround hands on where API servers answer now, also where the claims are as they were.
+func (s *sources) lookAround() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.running {
+		s.tellAPIServers(r)
+	}
+}
+
+func (s *sources) tellAPIServers(r *runningSource) {
+	now := r.source.State()
+	s.apis(r.name, apiServers{now.APIServers, now.APINames})
 }
 
 // ofKinds returns the claims of objects that are read by the kinds ingress, service and gateway.

@@ -34,7 +34,7 @@ func policyOf(c *config.Config) route.Policy {
 	for _, s := range c.Listeners {
 		p.Listeners = append(p.Listeners, route.Listener{Name: s.Name, Default: s.DefaultBackend})
 	}
-	p.Router.APIServers, p.Router.APINames = apiServers(c.Clusters)
+	p.Router.APIServers, p.Router.APINames = configuredAPIServers(c.Clusters)
 	return p
 }
 
@@ -93,9 +93,9 @@ func optionsOf(c config.BackendOptions) route.BackendOptions {
 	}
 }
 
-// apiServers returns where the API servers of the clusters answer, and their host names, as far as the configuration
-// itself says.
-func apiServers(clusters []config.Cluster) (addresses []netip.AddrPort, names []string) {
+// configuredAPIServers returns where the API servers of the clusters answer, and their host names, as far as the
+// configuration itself says.
+func configuredAPIServers(clusters []config.Cluster) (addresses []netip.AddrPort, names []string) {
 	for _, c := range clusters {
 		for _, s := range c.Servers {
 			u, err := url.Parse(s)
