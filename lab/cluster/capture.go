@@ -29,8 +29,8 @@ type capture struct {
 func startCapture(ctx context.Context, l *Lab) (*capture, error) {
 	c := &capture{lab: l, file: filepath.Join(l.House.Dir, "dialled.pcap")}
 	var err error
-	c.tcpdump, err = l.House.Start(l.House.Router, "tcpdump", "tcpdump", "-i", "any", "-n", "-U", "-Z", "root", "-w", c.file,
-		opening)
+	c.tcpdump, err = l.House.Start(l.House.Router, "tcpdump",
+		"tcpdump", "-i", "any", "-n", "-U", "-Z", "root", "-w", c.file, opening)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (t *T) RefusedFromWAN(name string) error {
 	return nil
 }
 
-// Answers checks that the router's DNS answers a client's question for a name's IPv4 addresses with these, in any order.
+// Answers checks that the router's DNS answers a client that asks for a name's IPv4 addresses with these, in any order.
 func (t *T) Answers(name string, addresses ...string) error {
 	return t.answers(t.House.Client, t.House.Router.IPv4, name, addresses)
 }
@@ -128,7 +128,8 @@ var internetDNS = netip.MustParseAddr("203.0.113.53")
 
 // Dig asks a DNS server from a host, with the real dig, and returns the answers.
 func Dig(ctx context.Context, from *house.Host, server netip.Addr, name, kind string) ([]string, error) {
-	out, err := from.Output(exec.CommandContext(ctx, "dig", "+short", "+tries=2", "+time=2", "@"+server.String(), name, kind))
+	out, err := from.Output(exec.CommandContext(ctx, "dig", "+short", "+tries=2", "+time=2", "@"+server.String(),
+		name, kind))
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,12 @@
-// The lab's cluster: a home as package house builds it, with a real control plane in it (etcd, kube-apiserver, kubectl,
-// MetalLB's controller), two ingress controllers, and sniroute on the router, which learns from the cluster what to route.
+// Command cluster is a home as package house builds it, with a real control plane in it (etcd, kube-apiserver, kubectl,
+// MetalLB's controller), two ingress controllers, and sniroute on the router, which learns from the cluster what to
+// route.
 //
 //	go run ./lab/cluster          brings it up, says how to use it by hand, and stays
 //	go run ./lab/cluster -test    runs every scenario and exits 0 only if all of them hold
 //
-// It needs root (or a kernel that lets a plain user make user namespaces), iproute2, nft, nginx, dnsmasq, dig and tcpdump,
-// and must run in the repository. The first run builds the control plane, which takes minutes; see package tools.
+// It needs the programs of lab/packages.txt and root, or a kernel that lets a plain user make user namespaces, and must
+// run in the repository. The first run builds the control plane, which takes minutes; see package tools.
 package main
 
 import (
@@ -36,7 +37,7 @@ func run() (err error) {
 	test := flag.Bool("test", false, "run every scenario, then end")
 	match := flag.String("run", ".", "of the scenarios, only those whose name matches this regular expression")
 	build := flag.Bool("build", false, "only build the control plane's programs")
-	binary := flag.String("sniroute", "", "the daemon to use (and beside it one whose name ends in -1970), instead of a fresh build in bin/")
+	binary := flag.String("sniroute", "", "the daemon to use, instead of a fresh build in bin/; beside it lies NAME-1970")
 	flag.Parse()
 	pattern, err := regexp.Compile(*match)
 	if err != nil {
@@ -56,7 +57,8 @@ func run() (err error) {
 	}
 	if !netns.Isolated() {
 		if *binary == "" {
-			if err := errors.Join(buildDaemon(ctx, built), buildDaemon(ctx, built+withoutClock, "-tags", "labclock")); err != nil {
+			err := errors.Join(buildDaemon(ctx, built), buildDaemon(ctx, built+withoutClock, "-tags", "labclock"))
+			if err != nil {
 				return err
 			}
 		}

@@ -146,6 +146,11 @@ func service(namespace, name, hostnames string, ports ...int) api.Object {
 	}, "external-dns.alpha.kubernetes.io/hostname", hostnames)
 }
 
+// namespaceObject returns a Namespace.
+func namespaceObject(name string) api.Object {
+	return api.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}}
+}
+
 // annotate sets an annotation of an object and returns it.
 func annotate(object api.Object, name, value string) api.Object {
 	return mark(object, "annotations", name, value)

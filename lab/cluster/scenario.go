@@ -39,7 +39,8 @@ type T struct {
 }
 
 // RunScenarios runs those whose name matches, prints each with its time, and reports how many passed and failed.
-func RunScenarios(ctx context.Context, lab *Lab, out io.Writer, scenarios []Scenario, match *regexp.Regexp) (passed, failed int) {
+func RunScenarios(ctx context.Context, lab *Lab, out io.Writer, scenarios []Scenario, match *regexp.Regexp) (
+	passed, failed int) {
 	for _, s := range scenarios {
 		if !match.MatchString(s.Name) || ctx.Err() != nil {
 			continue

@@ -67,7 +67,8 @@ func notEnrolled(t *T) {
 	t.Must(t.StopDaemon(syscall.SIGTERM))
 	t.Must(t.forgetRAM())
 	t.Must(os.Remove(filepath.Join(t.dir, "state", "state.json")))
-	t.Must(t.Configure(t, config{cluster: append(slices.Clone(credentials[:2]), fmt.Sprintf("option token_file '%s'", token))}))
+	lines := append(slices.Clone(credentials[:2]), fmt.Sprintf("option token_file '%s'", token))
+	t.Must(t.Configure(t, config{cluster: lines}))
 	t.Must(t.NotOurs(app1))
 	t.Eventually("status says what it waits for", func() error { return t.StatusSays("home", "sniroute enroll") })
 	t.Must(t.HTTPStatus("/readyz", http.StatusServiceUnavailable))
@@ -88,7 +89,8 @@ func (t *T) withKubeconfig(text []byte) []string {
 // execPlugin: a kubeconfig of a cloud provider names a program to run; sniroute refuses and says what to do instead.
 func execPlugin(t *T) {
 	trap := filepath.Join(t.House.Dir, "plugin-ran")
-	user := fmt.Sprintf(`exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [%s], interactiveMode: Never}`, trap)
+	user := fmt.Sprintf(`exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: touch,
+      args: [%s]}`, trap)
 	lines := t.withKubeconfig(controlplane.Kubeconfig(t.Plane.Server, t.Plane.CA.PEM, user))
 	t.Must(t.House.Configure(config{cluster: lines}.text(t.dir)))
 	t.Cleanup(func() { t.running = "" }) // whatever runs, the configuration on disk is another
@@ -178,7 +180,8 @@ func (t *T) Metric(name string, want float64) error {
 
 // ask gets a page of the daemon's status server, as curl on the router does.
 func (t *T) ask(path string) (string, error) {
-	out, err := t.House.Router.Output(exec.CommandContext(t, "curl", "-sS", "--max-time", "5", "http://127.0.0.1:1936"+path))
+	out, err := t.House.Router.Output(exec.CommandContext(t, "curl", "-sS", "--max-time", "5",
+		"http://127.0.0.1:1936"+path))
 	return string(out), err
 }
 

@@ -29,8 +29,8 @@ type trap struct {
 	shown  string // the host as `sniroute routes` shows it, where that is not host
 }
 
-// greed is the least careful configuration that there can be: everything that its classes select is exposed, wherever it
-// points.
+// greed is the least careful configuration that there can be: everything that its classes select is exposed, wherever
+// it points.
 const greed = `
 config class 'greedy'
 	option cluster 'home'
@@ -112,8 +112,8 @@ func traps() []trap {
 		// What is others'.
 		{name: "steals-an-address", host: app1, addresses: []string{"192.168.0.5"}, namespace: "team-b", reason: "owned"},
 		{name: "exposes-internal", host: grafana, addresses: []string{internalAddress}, namespace: "team-b", reason: "owned"},
-		{name: "exposes-internal-too", host: "GRAFANA.k8s.example.com.", kind: "Service", addresses: []string{internalAddress},
-			reason: "owned"},
+		{name: "exposes-internal-too", host: "GRAFANA.k8s.example.com.", kind: "Service",
+			addresses: []string{internalAddress}, reason: "owned"},
 
 		// What claims nothing.
 		{name: "no-address", host: own, addresses: []string{}},
@@ -128,7 +128,7 @@ func hostile(t *T) {
 	before, err := t.AskRoutes(t)
 	t.Must(err)
 	for _, namespace := range []string{"hostile", "flood"} {
-		t.Must(t.Plane.Admin.Apply(t, api.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}}))
+		t.Must(t.Plane.Admin.Apply(t, namespaceObject(namespace)))
 	}
 	t.Must(t.Configure(t, config{more: greed}))
 	all := traps()
@@ -285,7 +285,9 @@ func (t *T) spellings() {
 		t.Must(played.SetStatus(t, t.Plane.Admin, object, externalAddress))
 	}
 	for _, host := range []string{"loud.k8s.example.com", "xn--bcher-kva.k8s.example.com"} {
-		t.Eventually(host, func() error { return errors.Join(t.FromWAN(host, t.House.External), t.Answers(host, externalAddress)) })
+		t.Eventually(host, func() error {
+			return errors.Join(t.FromWAN(host, t.House.External), t.Answers(host, externalAddress))
+		})
 	}
 }
 

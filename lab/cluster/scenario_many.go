@@ -111,8 +111,7 @@ func burst(t *T) {
 	const count, perNamespace = 3000, 200
 	t.StopController("external")
 	for i := range count / perNamespace {
-		t.Must(t.Plane.Admin.Apply(t, api.Object{"apiVersion": "v1", "kind": "Namespace",
-			"metadata": map[string]any{"name": fmt.Sprint("many-", i)}}))
+		t.Must(t.Plane.Admin.Apply(t, namespaceObject(fmt.Sprint("many-", i))))
 	}
 	host := func(i int) string { return fmt.Sprintf("many%d.k8s.example.com", i) }
 	began := time.Now()
@@ -148,7 +147,8 @@ func burst(t *T) {
 	t.Must(t.StartDaemon(t))
 	t.Eventually("first full table", full)
 	took := time.Since(began)
-	t.Logf("first full table %.2fs after the daemon's start, without a state file; promised %s", took.Seconds(), promisedTable)
+	t.Logf("first full table %.2fs after the daemon's start, without a state file; promised %s", took.Seconds(),
+		promisedTable)
 	if took > patience*promisedTable {
 		t.Errorf("that is not near what is promised")
 	}

@@ -77,7 +77,8 @@ func oauth2Proxy(t *T) {
 func solver(t *T) {
 	const fresh = "fresh.k8s.example.com"
 	challenge := func(host string) api.Object {
-		return label(ingress("blog", "cm-acme-http-solver-x7k2p", "nginx-external", host), "acme.cert-manager.io/http01-solver", "true")
+		object := ingress("blog", "cm-acme-http-solver-x7k2p", "nginx-external", host)
+		return label(object, "acme.cert-manager.io/http01-solver", "true")
 	}
 	path := api.Path("ingresses", "blog", "cm-acme-http-solver-x7k2p")
 	t.Must(t.Plane.Admin.Apply(t, challenge(fresh)))
@@ -102,7 +103,8 @@ func solver(t *T) {
 // classAnnotation: as Ingresses were written before Kubernetes 1.18.
 func classAnnotation(t *T) {
 	const old = "old.k8s.example.com"
-	t.Must(t.Plane.Admin.Apply(t, annotate(ingress("blog", "old", "", old), "kubernetes.io/ingress.class", "nginx-external")))
+	object := annotate(ingress("blog", "old", "", old), "kubernetes.io/ingress.class", "nginx-external")
+	t.Must(t.Plane.Admin.Apply(t, object))
 	t.Eventually("routed", func() error { return t.FromWAN(old, t.House.External) })
 	t.Must(t.Route(old, "Ingress blog/old", true, externalServer))
 }
@@ -113,7 +115,9 @@ func defaultClass(t *T) {
 	object := ingress("blog", "plain", "", plain)
 	t.Must(t.Plane.Admin.Apply(t, object))
 	t.Must(played.SetStatus(t, t.Plane.Admin, object, externalAddress))
-	t.Eventually("without a class it is internal", func() error { return t.Route(plain, "Ingress blog/plain", false, externalAddress) })
+	t.Eventually("without a class it is internal", func() error {
+		return t.Route(plain, "Ingress blog/plain", false, externalAddress)
+	})
 	t.Must(t.RefusedFromWAN(plain))
 
 	mark := func(value any) error {

@@ -80,7 +80,9 @@ func apiReplaced(t *T) {
 	})
 	t.Must(restart(stranger))
 	t.deploy()
-	t.Holds("a stranger's word counts for nothing", 3*time.Second, func() error { return errors.Join(t.NotOurs(fresh), t.serves()) })
+	t.Holds("a stranger's word counts for nothing", 3*time.Second, func() error {
+		return errors.Join(t.NotOurs(fresh), t.serves())
+	})
 	t.Eventually("status says why", func() error { return t.StatusSays("home", "certificate") })
 	t.Must(t.WriteCredential("ca.crt", stranger.PEM))
 	t.follows()
@@ -156,7 +158,8 @@ func (t *T) forgetRAM() error {
 	)
 }
 
-// firstStart: no cluster, no state: the daemon runs, sends everything to the default backend and says what it waits for.
+// firstStart: no cluster, no state: the daemon runs, sends everything to the default backend, and says what it waits
+// for.
 func firstStart(t *T) {
 	t.Plane.KillAPI()
 	t.Must(t.StopDaemon(syscall.SIGTERM))
@@ -200,7 +203,9 @@ func maxStale(t *T) {
 func compacted(t *T) {
 	_, before, err := t.Plane.Admin.List(t, api.Path("ingresses"))
 	t.Must(err)
-	t.Must(t.Master.Firewall(`table ip outage { chain in { type filter hook input priority 0; ip saddr 192.168.0.1 drop; }; }`))
+	t.Must(t.Master.Firewall(`table ip outage {
+		chain in { type filter hook input priority 0; ip saddr 192.168.0.1 drop; };
+	}`))
 	mend := func() error { return t.Master.Firewall("delete table ip outage") }
 	t.Cleanup(func() { _ = mend() }) // most often it has been mended below
 	t.Must(t.Plane.Admin.Delete(t, api.Path("ingresses", "blog", "app2")))
@@ -251,8 +256,8 @@ func offline(t *T) {
 	t.follows()
 }
 
-// noClock: a router has no clock until it has asked for the time, and a certificate is not valid in 1970. The daemon goes
-// by the latest time that it knows: that of its state file, or that of its own build.
+// noClock: a router has no clock until it has asked for the time, and a certificate is not valid in 1970. The daemon
+// goes by the latest time that it knows: that of its state file, or that of its own build.
 func noClock(t *T) {
 	t.Must(t.StopDaemon(syscall.SIGTERM)) // writes the state file
 	usual := t.Binary

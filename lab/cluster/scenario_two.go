@@ -34,7 +34,7 @@ func twoClusters(t *T) {
 	t.Must(err)
 	_, err = plane.Kubectl(t, manifest, "apply", "-f", "-")
 	t.Must(err)
-	t.Must(plane.Admin.Apply(t, api.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "blog"}}))
+	t.Must(plane.Admin.Apply(t, namespaceObject("blog")))
 	deploy := func(name string, hosts ...string) {
 		object := ingress("blog", name, "pond", hosts...)
 		t.Must(plane.Admin.Apply(t, object))
@@ -108,8 +108,8 @@ func twoRouters(t *T) {
 	t.Must(t.Configure(t, config{more: greed}))
 
 	for i := range 20 {
-		object := ingress([]string{"team-a", "team-b"}[i%2], fmt.Sprint("both", i), "nginx-external", fmt.Sprintf("both%d.k8s.example.com", i/3))
-		t.Must(t.Plane.Admin.Apply(t, object))
+		team, host := []string{"team-a", "team-b"}[i%2], fmt.Sprintf("both%d.k8s.example.com", i/3)
+		t.Must(t.Plane.Admin.Apply(t, ingress(team, fmt.Sprint("both", i), "nginx-external", host)))
 	}
 	t.Must(t.Await(t, api.Path("ingresses", "team-b", "both19"), t.House.External.IPv4))
 	ask := func(on *house.Host, config string) (string, error) {

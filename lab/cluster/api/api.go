@@ -1,6 +1,6 @@
 // Package api is a small client of the Kubernetes API: enough for the lab to write objects as a person or a controller
-// would, and to follow them. It is separate from the code under test on purpose: what the lab knows of a cluster, it did
-// not learn through sniroute.
+// would, and to follow them. It is separate from the code under test on purpose: what the lab knows of a cluster, it
+// did not learn through sniroute.
 //
 // Objects are maps, as JSON has them. A path is what follows the server's address, for example Path("ingresses",
 // "blog", "app1"), which knows the few kinds that the lab uses.

@@ -89,7 +89,8 @@ func TestFollow(t *testing.T) {
 			cancel()
 		}
 	})
-	want := []string{"ADDED Secret listed1", "MODIFIED Secret watched1", "ADDED Secret listed2", "MODIFIED Secret watched2"}
+	want := []string{
+		"ADDED Secret listed1", "MODIFIED Secret watched1", "ADDED Secret listed2", "MODIFIED Secret watched2"}
 	if !slices.Equal(seen, want) {
 		t.Errorf("got %q, want %q", seen, want)
 	}

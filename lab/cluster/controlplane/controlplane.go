@@ -1,5 +1,5 @@
-// Package controlplane runs a cluster's control plane on one host of the lab: etcd, kube-apiserver, MetalLB's controller,
-// and, played in a few lines (package played), the token controller.
+// Package controlplane runs a cluster's control plane on one host of the lab: etcd, kube-apiserver, MetalLB's
+// controller, and, played in a few lines (package played), the token controller.
 //
 //	plane, err := controlplane.Start(ctx, controlplane.Options{Name: "home", House: h, Host: master, Tools: set})
 //	defer plane.Stop()

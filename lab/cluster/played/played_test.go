@@ -8,7 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,8 +44,10 @@ func TestOnlyWhatAnIngressMayHave(t *testing.T) {
 
 func TestClass(t *testing.T) {
 	byField := api.Object{"spec": map[string]any{"ingressClassName": "a"}}
-	byAnnotation := api.Object{"metadata": map[string]any{"annotations": map[string]any{"kubernetes.io/ingress.class": "b"}}}
-	if got := []string{classOf(byField), classOf(byAnnotation), classOf(api.Object{})}; !reflect.DeepEqual(got, []string{"a", "b", ""}) {
+	annotations := map[string]any{"kubernetes.io/ingress.class": "b"}
+	byAnnotation := api.Object{"metadata": map[string]any{"annotations": annotations}}
+	got := []string{classOf(byField), classOf(byAnnotation), classOf(api.Object{})}
+	if !slices.Equal(got, []string{"a", "b", ""}) {
 		t.Errorf("got %q", got)
 	}
 }

@@ -1,13 +1,13 @@
-// Package tools builds the programs of a cluster's control plane from source, once, and keeps them: etcd, kube-apiserver,
-// kubectl and MetalLB's controller. Each comes from a module of its own in this folder, since their requirements
-// contradict each other and sniroute's; nothing of them is ever shipped.
+// Package tools builds the programs of a cluster's control plane from source, once, and keeps them: etcd,
+// kube-apiserver, kubectl and MetalLB's controller. Each comes from a module of its own in this folder, since their
+// requirements contradict each other and sniroute's; nothing of them is ever shipped.
 //
 //	set, err := tools.Build(ctx, os.Stderr)
 //	exec.Command(set.Kubectl, "version", "--client")
 //
-// The first build takes minutes and over a gigabyte of Go's own caches; the programs then lie in the user's cache folder
-// (XDG_CACHE_HOME, or ~/.cache) under sniroute-lab, in a folder named after the versions, the flags and the compiler that
-// made them. Two labs that start at once build once.
+// The first build takes minutes and over a gigabyte of Go's own caches; the programs then lie in the user's cache
+// folder (XDG_CACHE_HOME, or ~/.cache) under sniroute-lab, in a folder named after the versions, the flags and the
+// compiler that made them. Two labs that start at once build once.
 package tools
 
 import (
