@@ -1,7 +1,5 @@
 package route
 
-import "net/netip"
-
 // claimTests are about rules that concern one claim alone, limits and static routes.
 var claimTests = []policyTest{
 	{
