@@ -35,9 +35,11 @@ type daemon struct {
 
 	reloads chan reloadRequest // to the goroutine that reloads
 
-	mu     sync.Mutex
-	config *config.Config     // in force; guarded by mu
-	state  status.ConfigState // guarded by mu
+	mu      sync.Mutex         // guards what follows
+	config  *config.Config     // in force
+	state   status.ConfigState // of it
+	names   []string           // of the router
+	unknown error              // what could not be found out about the router
 }
 
 // newDaemon makes a daemon of a configuration, with its lock taken and its listening sockets open: run must be called
@@ -82,7 +84,15 @@ func (d *daemon) lookAround() {
 	own := ownAddresses()
 	d.own.Store(&own)
 	d.sources.lookAround()
-	d.keeper.setRouter(routerFacts(d.dir, own))
+	facts, err := routerFacts(d.dir, own)
+	d.keeper.setRouter(facts)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil && (d.unknown == nil || d.unknown.Error() != err.Error()) {
+		d.log.Warn("something of the router is not known", "error", err)
+	}
+	d.unknown = err
+	d.names = facts.Names
 }
 
 // note remembers the configuration that is in force now.
@@ -100,11 +110,14 @@ func (d *daemon) note(c *config.Config, warnings []config.Warning) {
 // Status is part of status.Daemon.
 func (d *daemon) Status() status.Status {
 	d.mu.Lock()
-	c, state := d.config, d.state
+	c, state, unknown := d.config, d.state, d.unknown
 	d.mu.Unlock()
 	s := status.Status{
 		Version: versionText(), Started: d.started, Config: state, Listeners: []status.ListenerState{},
 		Sources: d.sources.states(), DNS: d.dns.state(), Warnings: d.pages.warnings(),
+	}
+	if unknown != nil {
+		s.Warnings = append(s.Warnings, unknown.Error())
 	}
 	for _, l := range c.Listeners {
 		state := status.ListenerState{

@@ -91,7 +91,8 @@ func (d *daemon) inForce() *config.Config {
 
 // pagesOf is what the configuration says to the status server.
 func (d *daemon) pagesOf(c *config.Config) status.Options {
-	return status.Options{
-		Listen: c.Main.StatusListen, Allow: c.Main.StatusAllow, Names: routerFacts(d.dir, nil).Names,
-	}
+	d.mu.Lock()
+	names := d.names
+	d.mu.Unlock()
+	return status.Options{Listen: c.Main.StatusListen, Allow: c.Main.StatusAllow, Names: names}
 }

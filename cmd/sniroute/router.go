@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,17 +16,19 @@ import (
 )
 
 // routerFacts reads what is the router's own and can never be claimed: its addresses, its names, and the names that its
-// own DNS holds, from the interfaces, /etc/hosts and the configuration dhcp in dir. What cannot be read is left out.
-func routerFacts(dir string, own addresses) route.Router {
+// own DNS holds, from the interfaces, /etc/hosts and the configuration dhcp in dir. What cannot be read is left out and
+// is the error; what does not exist is none.
+func routerFacts(dir string, own addresses) (route.Router, error) {
 	r := route.Router{Addresses: own}
 	if host, err := os.Hostname(); err == nil {
 		r.Names = append(r.Names, host)
 	}
-	if data, err := readBounded(filepath.Join(dir, "dhcp"), uci.MaxSize); err == nil {
-		if f, err := uci.Parse("dhcp", data); err == nil {
-			r.Domain = dhcpDomain(f)
-			r.LocalNames = dhcpNames(f, r.Domain)
-		}
+	dhcp, err := readDHCP(dir)
+	if err != nil {
+		err = fmt.Errorf("the LAN's own names are not known, so that a cluster could claim one: %w", err)
+	} else if dhcp != nil {
+		r.Domain = dhcpDomain(dhcp)
+		r.LocalNames = dhcpNames(dhcp, r.Domain)
 	}
 	if r.Domain != "" {
 		for _, name := range slices.Clone(r.Names) {
@@ -35,7 +40,25 @@ func routerFacts(dir string, own addresses) route.Router {
 	}
 	slices.Sort(r.LocalNames)
 	r.LocalNames = slices.Compact(r.LocalNames)
-	return r
+	return r, err
+}
+
+// readDHCP reads the configuration dhcp in dir; nil if there is none. On OpenWrt that file is root's alone, and the init
+// script leaves a copy of it in runFolder.
+func readDHCP(dir string) (*uci.File, error) {
+	data, err := readBounded(filepath.Join(dir, "dhcp"), uci.MaxSize)
+	if errors.Is(err, fs.ErrPermission) {
+		if data, err2 := readBounded(filepath.Join(runFolder, "dhcp"), uci.MaxSize); err2 == nil {
+			return uci.Parse("dhcp", data)
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return uci.Parse("dhcp", data)
 }
 
 func readBounded(path string, most int64) ([]byte, error) {
@@ -58,20 +81,30 @@ func dhcpDomain(f *uci.File) string {
 }
 
 // dhcpNames returns the names for which dnsmasq holds records from /etc/config/dhcp. Those without a dot lie in the
-// LAN's domain.
+// LAN's domain. The sections that the init script made of our own names (mode 'uci') are passed over: they would beat
+// the claims that they come from.
 func dhcpNames(f *uci.File, domain string) []string {
 	option := map[string]string{
 		"domain": "name", "host": "name", "cname": "cname", "hostrecord": "name", "mxhost": "domain", "srvhost": "srv",
+		"dnsmasq": "address",
 	}
 	var names []string
 	for _, s := range f.Sections {
 		o := s.Option(option[s.Type])
-		if o == nil {
+		if o == nil || s.Type == "domain" && isOwnSection(s.Name) {
 			continue
 		}
 		for _, v := range o.Values {
-			for name := range strings.FieldsSeq(v.Text) {
-				if !strings.Contains(name, ".") && domain != "" {
+			list := strings.Fields(v.Text)
+			if s.Type == "dnsmasq" { // /NAME/NAME/ADDRESS
+				list = strings.Split(v.Text, "/")
+				list = list[:len(list)-1]
+			}
+			for _, name := range list {
+				switch {
+				case name == "", strings.ContainsAny(name, "*#"):
+					continue
+				case !strings.Contains(name, ".") && domain != "":
 					name += "." + domain
 				}
 				names = append(names, name)
@@ -79,6 +112,12 @@ func dhcpNames(f *uci.File, domain string) []string {
 		}
 	}
 	return names
+}
+
+// isOwnSection reports whether the init script calls a domain section so that it makes: sniroute_N.
+func isOwnSection(name string) bool {
+	number, ok := strings.CutPrefix(name, "sniroute_")
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 // hostsNames returns the names of a hosts file (hosts(5)).

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -166,6 +168,15 @@ func TestRouterFacts(t *testing.T) {
 	f, err := uci.Parse("dhcp", []byte(`
 config dnsmasq
 	option domain 'lan'
+	list address '/own.example.com/other.example.com/192.168.0.4'
+	list address '/*.wild.example.com/192.168.0.4'
+	list address '/#/192.168.0.5'
+config domain 'sniroute_12'
+	option name 'claimed.example.com'
+	option ip '192.168.0.3'
+config domain 'sniroute_x'
+	option name 'mine.example.com'
+	option ip '192.168.0.3'
 config dnsmasq 'second'
 	option domain 'other'
 config domain
@@ -191,6 +202,7 @@ config dhcp 'lan'
 		t.Errorf("domain: got %q", got)
 	}
 	want := []string{
+		"own.example.com", "other.example.com", "mine.example.com",
 		"nas.lan", "cloud.example.com", "printer.lan", "files.example.com", "a.example.com", "b.example.com",
 	}
 	if got := dhcpNames(f, "lan"); !slices.Equal(got, want) {
@@ -199,6 +211,29 @@ config dhcp 'lan'
 	hosts := "127.0.0.1 localhost\n# no.example.com\n192.168.0.9\tx.example.com y # z\n10.0.0.1\n"
 	if got := hostsNames(hosts); !slices.Equal(got, []string{"localhost", "x.example.com", "y"}) {
 		t.Errorf("hosts: got %v", got)
+	}
+}
+
+// TestRouterUnknown: what cannot be read is said, what is not there is not.
+func TestRouterUnknown(t *testing.T) {
+	dir := t.TempDir()
+	if facts, err := routerFacts(dir, nil); err != nil || len(facts.Names) == 0 {
+		t.Errorf("no dhcp: got %+v, %v", facts, err)
+	}
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(dir, "dhcp"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("config dnsmasq\n\toption domain 'home'\n")
+	facts, err := routerFacts(dir, addresses{netip.MustParseAddr("192.168.0.1")})
+	if err != nil || facts.Domain != "home" || len(facts.Addresses) != 1 || len(facts.Names) != 2 ||
+		facts.Names[1] != facts.Names[0]+".home" {
+		t.Errorf("got %+v, %v", facts, err)
+	}
+	write("config dnsmasq\n\toption domain 'home\n")
+	if _, err := routerFacts(dir, nil); err == nil || !strings.Contains(err.Error(), "names are not known") {
+		t.Errorf("a bad dhcp: got %v", err)
 	}
 }
 
