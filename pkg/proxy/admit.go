@@ -70,16 +70,15 @@ func (l *loop) resume() {
 func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 	ls := &l.listeners[section]
 	ls.accepted++
-	if !admits(ls.Allow, ls.Deny, from.Addr()) {
-		ls.rejected[rejectDenied]++
-		l.sockets.close(fd)
-		return
-	}
-	source, refused := l.shared.sources.enter(from.Addr(), l.timers.Now(), l.sourceLimits())
-	if refused != accepted {
-		ls.rejected[refused]++
-		l.sockets.close(fd)
-		return
+	var source sourceRef
+	expects := contains(ls.AcceptProxy, from.Addr()) // the client is judged when the header names it
+	if !expects {
+		var refused reason
+		if source, refused = l.judge(ls, from.Addr()); refused != accepted {
+			ls.rejected[refused]++
+			l.sockets.close(fd)
+			return
+		}
 	}
 	if int(l.shared.connections.Add(1)) > l.limits.MaxConnections && !l.evict(rejectLimit) {
 		l.shared.connections.Add(-1)
@@ -93,13 +92,21 @@ func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 	for len(l.routes) < len(l.conns.chunks)*chunk {
 		l.routes = append(l.routes, nil)
 	}
-	c.client, c.source, c.listener = fd, source, section
-	c.address, c.is4, c.port = from.Addr().As16(), from.Addr().Is4(), from.Port()
+	c.client, c.source, c.listener, c.expects = fd, source, section, expects
+	c.setClient(from)
 	c.state, c.began = statePeeking, l.timers.Now()
 	c.up.readable, c.down.writable = true, true
 	l.peekBegan(c)
 	l.timers.SetTimer(c.index, ls.InspectDelay)
 	l.begin(c)
+}
+
+// judge asks the listener's networks and the limits of sources about a client.
+func (l *loop) judge(ls *listener, client netip.Addr) (sourceRef, reason) {
+	if !admits(ls.Allow, ls.Deny, client) {
+		return sourceRef{}, rejectDenied
+	}
+	return l.shared.sources.enter(client, l.timers.Now(), l.sourceLimits())
 }
 
 func (l *loop) begin(c *conn) {

@@ -52,6 +52,7 @@ type conn struct {
 	address      [16]byte
 	port         uint16
 	listener     uint16 // index of the loop's listeners
+	header       uint16 // length of the PROXY protocol header that the client's bytes begin with
 	chosen       uint8  // index of the pool's server
 
 	state     state
@@ -64,6 +65,7 @@ type conn struct {
 	noDelay   bool     // set on the server's descriptor
 	keepAlive bool     // set on the server's descriptor
 	listed    bool     // in the list of unfinished hellos
+	expects   bool     // a PROXY protocol header must come first
 }
 
 // What epoll tells of the client's descriptor. Writing is added only when a write did not go through: nearly every
@@ -90,6 +92,10 @@ func (c *conn) clientAddress() netip.Addr {
 		return addr.Unmap()
 	}
 	return addr
+}
+
+func (c *conn) setClient(client netip.AddrPort) {
+	c.address, c.is4, c.port = client.Addr().As16(), client.Addr().Is4(), client.Port()
 }
 
 // step reacts to events of one side and does all that can be done without waiting. It returns true when the connection
@@ -137,7 +143,7 @@ func (c *conn) proceed(l *loop) (done bool) {
 func (c *conn) expired(l *loop) (done bool) {
 	switch c.state {
 	case statePeeking:
-		if c.up.end == 0 && !c.draining { // a client that waits for the server to speak first
+		if !c.expects && c.up.end == uint32(c.header) && !c.draining { // a client that waits for the server to speak first
 			return c.forward(l, decideOther(l.table, &l.listeners[c.listener].Listener), nil)
 		}
 		return c.reject(l, rejectTimeout)

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/sniroute/sniroute/pkg/route"
@@ -14,14 +16,40 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 	}
 	l.peekEnded(c)
 	l.peek.observe(l.timers.Now() - c.began)
-	if c.up.buffer == noBuffer && len(received) > 0 {
-		c.up.buffer = l.buffers.take(len(received))
-		c.up.start, c.up.end = 0, uint32(copy(l.buffers.bytes(c.up.buffer), received))
-	}
+	c.prepare(l, l.targets[l.targetOf[d.backend]].pool.Backend.Options.SendProxy, received)
 	c.target = l.targetOf[d.backend]
 	l.targets[c.target].active++
 	l.route(c, d.route)
 	return c.connect(l)
+}
+
+// prepare puts what a server gets first into a buffer: a PROXY protocol header of ours, if it wants one, and what the
+// client sent, without one of the client's.
+func (c *conn) prepare(l *loop, version route.ProxyProtocol, received []byte) {
+	if version == route.ProxyNone && c.up.buffer != noBuffer {
+		c.up.start = uint32(c.header)
+		return
+	}
+	var header [maxOwnHeader]byte
+	first := header[:0]
+	if version != route.ProxyNone {
+		var hello *sni.ClientHello
+		if c.isTLS {
+			hello = &l.hello
+		}
+		client := netip.AddrPortFrom(c.clientAddress(), c.port)
+		first = appendHeader(first, version, client, l.sockets.local(c.client), hello)
+	}
+	sent := received[min(int(c.header), len(received)):]
+	if len(first)+len(sent) == 0 {
+		return
+	}
+	handle := l.buffers.take(len(first) + len(sent))
+	buffer := l.buffers.bytes(handle)
+	n := copy(buffer, first)
+	n += copy(buffer[n:], sent)
+	c.dropBuffer(l, &c.up)
+	c.up.buffer, c.up.end = handle, uint32(n)
 }
 
 // connect begins a connection to the server whose turn it is; the next one if that fails at once.
@@ -70,8 +98,9 @@ func (c *conn) connected(l *loop) (done bool) {
 	if c.up.buffer == noBuffer {
 		errno = l.sockets.failure(c.server)
 	} else {
+		before := c.up.start
 		errno = c.flush(l, &c.up, c.server)
-		if errno == 0 && c.up.bytes == 0 {
+		if errno == 0 && c.up.buffer != noBuffer && c.up.start == before {
 			return false // not yet
 		}
 	}

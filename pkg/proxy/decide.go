@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"net/netip"
 
 	"github.com/sniroute/sniroute/pkg/route"
@@ -59,32 +58,14 @@ func decideOther(table *route.Table, l *Listener) decision {
 
 // admits says whether client networks let an address in: denied ones never, and where any are allowed only those.
 func admits(allow, deny []netip.Prefix, client netip.Addr) bool {
-	for _, p := range deny {
-		if p.Contains(client) {
-			return false
-		}
-	}
-	for _, p := range allow {
+	return !contains(deny, client) && (len(allow) == 0 || contains(allow, client))
+}
+
+func contains(networks []netip.Prefix, client netip.Addr) bool {
+	for _, p := range networks {
 		if p.Contains(client) {
 			return true
 		}
 	}
-	return len(allow) == 0
-}
-
-// How the two versions of the PROXY protocol begin (HAProxy's doc/proxy-protocol.txt, 2.1 and 2.2).
-var (
-	proxyV1 = []byte("PROXY ")
-	proxyV2 = []byte("\r\n\r\n\x00\r\nQUIT\n")
-)
-
-// proxyHeader says whether received opens a PROXY protocol header, or may turn out to when more arrives.
-func proxyHeader(received []byte) (is, may bool) {
-	for _, opening := range [...][]byte{proxyV1, proxyV2} {
-		if bytes.HasPrefix(received, opening) {
-			return true, true
-		}
-		may = may || bytes.HasPrefix(opening, received)
-	}
-	return false, may
+	return false
 }

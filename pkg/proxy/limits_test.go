@@ -100,7 +100,7 @@ func fullListener(t *testing.T) netip.AddrPort {
 	}
 	t.Cleanup(func() { syscall.Close(fd) })
 	syscall.Listen(fd, 0)
-	address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), kernel{}.localPort(int32(fd)))
+	address := kernel{}.local(int32(fd))
 	for range 2 {
 		if c, errno := (kernel{}).connect(address); errno == 0 {
 			t.Cleanup(func() { kernel{}.close(c) })

@@ -173,7 +173,7 @@ func (f *fakeWorld) connect(to netip.AddrPort) (int32, unix.Errno) {
 }
 
 func (f *fakeWorld) failure(fd int32) unix.Errno { return f.socket(fd).refuses }
-func (f *fakeWorld) localPort(int32) uint16      { return 0 }
+func (f *fakeWorld) local(int32) netip.AddrPort  { return netip.MustParseAddrPort("192.0.2.9:443") }
 func (f *fakeWorld) finish(fd int32)             { f.socket(fd).ended = true }
 func (f *fakeWorld) reset(fd int32)              { f.socket(fd).reset = true }
 func (f *fakeWorld) noDelay(fd int32)            { f.socket(fd) }

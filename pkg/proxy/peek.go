@@ -24,7 +24,15 @@ func (c *conn) peek(l *loop) (done bool) {
 		if c.up.buffer != noBuffer {
 			received = c.extend(l, received)
 		}
-		verdict := c.parser.Parse(received, &l.hello)
+		if c.expects {
+			if why := c.introduce(l, received); why != accepted {
+				return c.reject(l, why)
+			}
+		}
+		verdict := sni.NeedMore
+		if !c.expects && len(received) > int(c.header) {
+			verdict = c.parser.Parse(received[c.header:], &l.hello)
+		}
 		switch verdict {
 		case sni.Malformed:
 			return c.refuse(l, refuse(rejectMalformed, c.parser.Alert()))
@@ -32,7 +40,7 @@ func (c *conn) peek(l *loop) (done bool) {
 			c.isTLS = true
 			return c.forward(l, decide(l.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress()), received)
 		case sni.NotTLS:
-			is, may := proxyHeader(received)
+			is, may := proxyHeader(received[c.header:])
 			if is {
 				return c.refuse(l, refuse(rejectProxyHeader, 0))
 			}
@@ -45,6 +53,26 @@ func (c *conn) peek(l *loop) (done bool) {
 		}
 	}
 	return false
+}
+
+// introduce reads the PROXY protocol header, once it is there, and judges the client that it names. Who sends it for
+// itself, to check that we are alive, is let in.
+func (c *conn) introduce(l *loop, received []byte) reason {
+	length, client, ok := readHeader(received)
+	if !ok {
+		return rejectProxyHeader
+	}
+	if length == 0 {
+		return accepted
+	}
+	c.expects, c.header = false, uint16(length)
+	if !client.IsValid() {
+		return accepted
+	}
+	c.setClient(client)
+	var why reason
+	c.source, why = l.judge(&l.listeners[c.listener], client.Addr())
+	return why
 }
 
 // keep copies what was received out of the scratch buffer, since more must arrive first. It reports false where that

@@ -58,7 +58,7 @@ type Listener struct {
 	Addresses    []netip.AddrPort
 	InspectDelay time.Duration
 	NonTLS       string         // "reject", "default", or the name of a backend
-	AcceptProxy  []netip.Prefix // peers that must send a PROXY protocol header: not served yet
+	AcceptProxy  []netip.Prefix // peers that must, and alone may, send a PROXY protocol header
 	Allow        []netip.Prefix
 	Deny         []netip.Prefix
 }

@@ -22,7 +22,7 @@ type sockets interface {
 	// connect begins a connection. It is complete when the descriptor becomes writable and failure is 0.
 	connect(to netip.AddrPort) (fd int32, errno unix.Errno)
 	failure(fd int32) unix.Errno
-	localPort(fd int32) uint16
+	local(fd int32) netip.AddrPort
 	// finish ends what we send (FIN); reset makes close send a RST.
 	finish(fd int32)
 	reset(fd int32)
@@ -183,12 +183,12 @@ func (kernel) failure(fd int32) unix.Errno {
 	return unix.Errno(errno)
 }
 
-func (kernel) localPort(fd int32) uint16 {
+func (kernel) local(fd int32) netip.AddrPort {
 	var a address
 	a.size = unix.SizeofSockaddrInet6
 	unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)),
 		uintptr(unsafe.Pointer(&a.size)))
-	return a.get().Port()
+	return a.get()
 }
 
 func (kernel) finish(fd int32) {
