@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,8 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the proxy: %w", err), d.control.Close())
 	}
+	// A loop with traffic keeps its processor; the rest of the daemon gets another, even where there is one core.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), d.proxy.Loops()+1))
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
 	d.sources = &sources{publish: d.keeper.setClaims, apis: d.keeper.setAPIServers, log: log}
 	d.dns = &publisher{tables: d.tables, folder: runFolder, log: log}

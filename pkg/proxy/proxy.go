@@ -120,6 +120,9 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
+// Loops returns the number of event loops.
+func (p *Proxy) Loops() int { return len(p.loops) }
+
 // Setup opens what is new, keeps what is unchanged and drains what is gone. On error nothing has changed.
 func (p *Proxy) Setup(s Setup) error {
 	p.mu.Lock()
