@@ -139,7 +139,7 @@ func TestInitScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := (&publisher{bus: new(procd), folder: runFolder}).options(config.DNS{})
-	for _, want := range []string{"\nRUN_FOLDER=" + runFolder + "\n",
+	for _, want := range []string{"\nRUN_FOLDER=" + runFolder + "\n", "\nLAN_FOLDER=" + filepath.Dir(dhcpCopy) + "\n",
 		strings.Replace(o.DomainsFile, runFolder, `list="$RUN_FOLDER`, 1) + `"`,
 		strings.Replace(o.WildcardsFile, runFolder, `list="$RUN_FOLDER`, 1) + `"`} {
 		if !strings.Contains(string(text), want) {

@@ -43,13 +43,15 @@ func routerFacts(dir string, own addresses) (route.Router, error) {
 	return r, err
 }
 
-// readDHCP reads the configuration dhcp in dir; nil if there is none. On OpenWrt that file is root's alone, and the init
-// script leaves a copy of it in runFolder.
+// dhcpCopy is what the init script leaves of /etc/config/dhcp, which is root's alone.
+const dhcpCopy = "/var/run/sniroute-lan/dhcp"
+
+// readDHCP reads the configuration dhcp in dir, or the copy of it; nil if there is none.
 func readDHCP(dir string) (*uci.File, error) {
 	data, err := readBounded(filepath.Join(dir, "dhcp"), uci.MaxSize)
 	if errors.Is(err, fs.ErrPermission) {
-		if data, err2 := readBounded(filepath.Join(runFolder, "dhcp"), uci.MaxSize); err2 == nil {
-			return uci.Parse("dhcp", data)
+		if copied, err := readBounded(dhcpCopy, uci.MaxSize); err == nil {
+			return uci.Parse("dhcp", copied)
 		}
 	}
 	switch {
