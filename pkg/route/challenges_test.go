@@ -46,7 +46,8 @@ func TestChallenges(t *testing.T) {
 		if strings.HasPrefix(c.Object, "Ingress full") {
 			continue
 		}
-		got = append(got, fmt.Sprintf("%s %v exposed=%v by %s of %s with %v", c.Host, c.Servers, c.Exposed, c.Object, c.Source, c.Merged))
+		got = append(got, fmt.Sprintf("%s %v exposed=%v by %s of %s with %v",
+			c.Host, c.Servers, c.Exposed, c.Object, c.Source, c.Merged))
 	}
 	want := []string{
 		"new.k8s.example.com [192.168.0.5:80] exposed=false by Ingress new/cm-1 of home with []",

@@ -35,7 +35,9 @@ func pick[T any](c choices, list []T) T { return list[c.n(len(list))] }
 
 // names are all that generated hosts could take, few enough for collisions to be the rule.
 var names = func() []string {
-	list := []string{"ex.com", "com", "evil.org", "a.evil.org", "co.uk", "a.co.uk", "nas.lan", "1.2.3.4", "github.io", "x.lan.ex.com"}
+	list := []string{
+		"ex.com", "com", "evil.org", "a.evil.org", "co.uk", "a.co.uk", "nas.lan", "1.2.3.4", "github.io", "x.lan.ex.com",
+	}
 	for _, base := range []string{"ex.com", "k.ex.com", "a.k.ex.com", "b.k.ex.com", "c.a.k.ex.com"} {
 		for _, label := range []string{"a", "b", "c", "k", "x", "lan", "router", "api", "wpad", "localhost"} {
 			list = append(list, label+"."+base, "y."+label+"."+base)

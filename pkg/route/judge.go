@@ -157,7 +157,8 @@ func (r *rules) judgeTarget(s *source, c *candidate, addresses []netip.Addr) *fa
 	c.addresses = kept
 	switch {
 	case len(addresses) == 0:
-		return faultf(ReasonTarget, "its status names the host %q, and names are never resolved", clip(c.StatusHostname, maxName))
+		return faultf(ReasonTarget, "its status names the host %q, and names are never resolved",
+			clip(c.StatusHostname, maxName))
 	case len(kept) == 0:
 		return &fault{ReasonTarget, why}
 	}

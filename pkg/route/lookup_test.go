@@ -17,7 +17,8 @@ func scan(t *Table, listener, name, alpn string) *Route {
 	}
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	labels := strings.Split(name, ".")
-	if len(name) > 253 || slices.Contains(labels, "") || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+	const spelling = "abcdefghijklmnopqrstuvwxyz0123456789-_."
+	if len(name) > 253 || slices.Contains(labels, "") || strings.Trim(name, spelling) != "" {
 		return nil
 	}
 	var best *Route
@@ -297,7 +298,10 @@ func TestBuildManyClaims(t *testing.T) {
 			host = strings.Repeat("a.", 100) + host
 		}
 		c := claim(fmt.Sprintf("Ingress ns%d/i%d", i%7, i), host)
-		c.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 0, byte(i)}), netip.AddrFrom4([4]byte{192, 168, 0, byte(i / 256)})}
+		c.Addresses = []netip.Addr{
+			netip.AddrFrom4([4]byte{192, 168, 0, byte(i)}),
+			netip.AddrFrom4([4]byte{192, 168, 0, byte(i / 256)}),
+		}
 		if i%5 == 0 {
 			c.Class = "int"
 		}

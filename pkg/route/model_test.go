@@ -58,10 +58,12 @@ func labelsOf(name string) []string {
 	return strings.Split(strings.ToLower(strings.TrimSuffix(name, ".")), ".")
 }
 
+const modelLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
 // modelSpelled says whether labels are spelled as those of a host, or of a wildcard.
 func modelSpelled(labels []string) bool {
 	for i, l := range labels {
-		if l == "" || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" && (l != "*" || i > 0 || len(labels) == 1) {
+		if l == "" || strings.Trim(l, modelLetters) != "" && (l != "*" || i > 0 || len(labels) == 1) {
 			return false
 		}
 	}
@@ -79,12 +81,15 @@ func modelName(p *Policy, host string) bool {
 		return false
 	}
 	for _, l := range labels {
-		if l == "" || len(l) > 63 || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		if l == "" || len(l) > 63 || strings.Trim(l, modelLetters) != "" {
 			return false
 		}
 	}
 	top := labels[len(labels)-1]
-	if strings.Trim(top, "0123456789") == "" || top == "local" || top == "localhost" || endsWith(labels, labelsOf(p.Router.Domain)) {
+	if strings.Trim(top, "0123456789") == "" || top == "local" || top == "localhost" {
+		return false
+	}
+	if endsWith(labels, labelsOf(p.Router.Domain)) {
 		return false
 	}
 	switch name := strings.Join(labels, "."); name {

@@ -24,7 +24,7 @@ type Source struct {
 	MaxHosts             int            // that routes exist for; 0 or less: DefaultMaxHosts
 	MaxHostsPerNamespace int            // 0 or less: DefaultMaxHostsPerNamespace
 	IgnoreOtherClasses   bool           // objects that no class selects: claim nothing, rather than LAN DNS only
-	RefuseShared         bool           // an exposed host that shares an address and port with an internal one becomes internal
+	RefuseShared         bool           // what is exposed at an address and port of an internal host becomes internal
 	PreferExposed        bool           // LAN DNS answers the exposed address for a host that has both
 }
 

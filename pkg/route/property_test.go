@@ -64,7 +64,8 @@ func FuzzBuildAny(f *testing.F) {
 			Name: name, Domains: []Domain{{Name: domain}, {domain, name}, {Name: "*"}}, Wildcards: flag,
 			Targets: []netip.Prefix{{}, netip.PrefixFrom(a, int(port)), netip.MustParsePrefix("::/0")}, MaxHosts: int(port) - 5,
 		})
-		p.Classes = append(p.Classes, Class{Name: host, Source: name, Class: kind, Expose: flag, MatchHost: []string{host, domain}})
+		p.Classes = append(p.Classes,
+			Class{Name: host, Source: name, Class: kind, Expose: flag, MatchHost: []string{host, domain}})
 		p.Static = append(p.Static, Static{Name: name, Hosts: []string{domain, host}, ALPN: kind, Backend: name, Expose: flag,
 			DNS: []netip.Addr{a, {}}, Listeners: []string{}})
 		p.Backends = append(p.Backends, Backend{Name: name}, Backend{Name: name})
@@ -100,7 +101,8 @@ func check(p *Policy, claims []Claim, random *rand.Rand) string {
 	shuffled := slices.Clone(claims)
 	random.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	if again := Build(p, shuffled); !reflect.DeepEqual(table, again) {
-		return fmt.Sprintf("the order of claims matters:\n%s\n%s", strings.Join(show(table), "\n"), strings.Join(show(again), "\n"))
+		return fmt.Sprintf("the order of claims matters:\n%s\n%s",
+			strings.Join(show(table), "\n"), strings.Join(show(again), "\n"))
 	}
 	for _, problem := range []string{
 		checkShape(table),
@@ -211,7 +213,8 @@ func checkModel(p *Policy, claims []Claim, table *Table) string {
 	slices.Sort(got)
 	slices.Sort(fates)
 	if !slices.Equal(got, fates) {
-		return fmt.Sprintf("refused and ignored are\n%s\nand should be\n%s\n", strings.Join(got, "\n"), strings.Join(fates, "\n"))
+		return fmt.Sprintf("refused and ignored are\n%s\nand should be\n%s\n",
+			strings.Join(got, "\n"), strings.Join(fates, "\n"))
 	}
 
 	inside, outside := modelInside(p, want.routes), modelOutside(p, table)
@@ -271,8 +274,12 @@ func compareRoute(p *Policy, table *Table, r *Route, m *modelRoute) string {
 		from = m.exposed
 	}
 	dns := from.addresses
-	local := slices.ContainsFunc(p.Router.LocalNames, func(n string) bool { return strings.Join(labelsOf(n), ".") == r.Host })
-	static := slices.ContainsFunc(table.Routes, func(s Route) bool { return s.static && s.Host == r.Host && len(s.DNS) > 0 })
+	local := slices.ContainsFunc(p.Router.LocalNames, func(n string) bool {
+		return strings.Join(labelsOf(n), ".") == r.Host
+	})
+	static := slices.ContainsFunc(table.Routes, func(s Route) bool {
+		return s.static && s.Host == r.Host && len(s.DNS) > 0
+	})
 	if !from.dns || local || static {
 		dns = nil
 	}

@@ -1,7 +1,7 @@
 package route
 
-// underneath remembers, for the base of a wildcard, the oldest entry below it and the oldest of another owner: enough to tell any
-// owner whether somebody else has a name there.
+// underneath remembers, for the base of a wildcard, the oldest entry below it and the oldest of another owner: enough to
+// tell any owner whether somebody else has a name there.
 type underneath struct {
 	any     pair // entries at any depth
 	oneName pair // names, not wildcards, exactly one label below
