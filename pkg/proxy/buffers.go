@@ -21,8 +21,8 @@ type buffers struct {
 	spare  [3][][]byte
 }
 
-// spares is how many buffers of each size are kept: half a megabyte of each.
-var spares = [3]int{256, 32, 8}
+// spares is how many buffers of each size are kept: some hundred kilobytes of each.
+var spares = [3]int{64, 16, 4}
 
 func sizeClass(size int) int {
 	switch {
