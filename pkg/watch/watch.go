@@ -23,6 +23,7 @@
 package watch
 
 import (
+	"net/netip"
 	"strconv"
 	"time"
 )
@@ -32,8 +33,9 @@ type State struct {
 	Source string // name of the section
 	Place  string // what it reads: a path, or the URL of an API server
 
-	Synced  bool   // everything was read at least once since the start
-	Waiting string // what the source waits for, empty if nothing: a path that does not exist yet, for example
+	Synced    bool   // what is published is a complete and current reading of all that can be read
+	FromState bool   // Cluster: it is what was known last, kept over a restart or while the API server is away
+	Waiting   string // what the source waits for, empty if nothing: a path that does not exist yet, an API server
 
 	LastSync   time.Time // when the published claims were last known to agree with the place; zero: never
 	LastChange time.Time // when claims that differ were last published; zero: never
@@ -42,6 +44,13 @@ type State struct {
 	Objects int // objects of a kind that is read
 	Claims  int // claims published last
 	Dropped int // claims that were left out because there were more than MaxClaims
+
+	// Of a Cluster:
+	Expiry     time.Time        // when the credentials end; zero: not known
+	Secrets    bool             // the credentials may read Secrets, which a router should not
+	Requests   uint32           // sent to API servers since the start
+	APIServers []netip.AddrPort // where API servers answer: no claim may point there. Publish follows a change.
+	APINames   []string         // host names of API servers
 
 	Problems []Problem // what is wrong now, at most maxProblems
 }
