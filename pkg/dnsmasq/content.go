@@ -38,7 +38,7 @@ func (p *Publisher) content(records []route.Record) content {
 		case !isHostName(name) || len(r.Addresses) == 0 || isWild && o.WildcardsFile == "":
 			c.skipped++
 		case isWild:
-			wild = append(wild, route.Record{Name: name, Addresses: r.Addresses})
+			wild = append(wild, route.Record{Name: name, Addresses: r.Addresses, Except: r.Except})
 		default:
 			exact = append(exact, r)
 		}
@@ -94,13 +94,22 @@ func domainsText(exact []route.Record) []byte {
 
 // domainServers says where questions go, in the form that --server takes (dnsmasq(8)): "/NAME/" keeps those for NAME
 // and all below it, and the more specific "/*.NAME/#" sends those below it to the standard servers again. Below a
-// wildcard only the name that proves control of it for a certificate (RFC 8555, section 8.4) is sent there.
+// wildcard only the name that proves control of it for a certificate (RFC 8555, section 8.4) is sent there, and what it
+// must not answer.
 func domainServers(exact, wild []route.Record) []string {
 	list := make([]string, 0, 2*len(exact)+len(wild))
-	isWild := make(map[string]bool, len(wild))
+	isExact, isWild := make(map[string]bool, len(exact)), make(map[string]bool, len(wild))
+	for _, r := range exact {
+		isExact[r.Name] = true
+	}
 	for _, r := range wild {
 		isWild[r.Name] = true
 		list = append(list, "/_acme-challenge."+r.Name+"/#")
+		for _, name := range r.Except {
+			if isHostName(name) && !isExact[name] {
+				list = append(list, "/"+name+"/#")
+			}
+		}
 	}
 	for _, r := range exact {
 		list = append(list, "/"+r.Name+"/")

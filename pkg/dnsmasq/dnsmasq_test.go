@@ -23,6 +23,10 @@ func parseRecords(t testing.TB, lines []string) []route.Record {
 		words := strings.Fields(line)
 		r := route.Record{Name: words[0]}
 		for _, word := range words[1:] {
+			if name, ok := strings.CutPrefix(word, "not:"); ok {
+				r.Except = append(r.Except, name)
+				continue
+			}
 			r.Addresses = append(r.Addresses, netip.MustParseAddr(word))
 		}
 		records = append(records, r)
@@ -218,8 +222,8 @@ func TestDNSMasqAnswersWildcards(t *testing.T) {
 	procd := &procdDouble{}
 	o.Notify, o.UBus = NotifyUBus, procd
 	publish(t, newPublisher(t, o),
-		"*.apps.example.com 192.168.0.3 fd00::3",
-		"*.four.example.com 192.168.0.4",
+		"*.apps.example.com 192.168.0.3 fd00::3 not:team.apps.example.com not:exact.apps.example.com",
+		"*.four.example.com 192.168.0.4 not:router.four.example.com",
 		"apps.example.com 192.168.0.8",
 		"exact.apps.example.com 192.168.0.7",
 	)
@@ -231,6 +235,10 @@ func TestDNSMasqAnswersWildcards(t *testing.T) {
 		{"a.apps.example.com", dnsmessage.TypeAAAA, false, []string{"fd00::3"}},
 		{"a.apps.example.com", dnsmessage.TypeHTTPS, false, none},
 		{"a.b.apps.example.com", dnsmessage.TypeA, false, []string{"192.168.0.3"}},
+		{"team.apps.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
+		{"a.team.apps.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
+		{"xteam.apps.example.com", dnsmessage.TypeA, false, []string{"192.168.0.3"}},
+		{"router.four.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
 		{"a.four.example.com", dnsmessage.TypeAAAA, false, none},
 		{"a.four.example.com", dnsmessage.TypeHTTPS, false, none},
 		{"four.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
