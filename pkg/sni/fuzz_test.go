@@ -78,15 +78,15 @@ func compareRecorded(t *testing.T, b []byte, want reading, random *rand.Rand) {
 	}
 }
 
-func seeds() (all [][]byte) {
-	for _, c := range slices.Concat(hello.Valid(), hello.Malformed(), hello.NotTLS()) {
+func seeds(t testing.TB) (all [][]byte) {
+	for _, c := range slices.Concat(recordedCases(t), hello.Valid(), hello.Malformed(), hello.NotTLS()) {
 		all = append(all, c.Bytes)
 	}
 	return all
 }
 
 func FuzzParse(f *testing.F) {
-	for i, b := range seeds() {
+	for i, b := range seeds(f) {
 		f.Add(b, uint64(i))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, seed uint64) {
@@ -99,7 +99,7 @@ func FuzzParse(f *testing.F) {
 
 // The same without the fuzzer, for every run of the tests: hellos with a few bytes changed, dropped or added.
 func TestMutations(t *testing.T) {
-	all := seeds()
+	all := seeds(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	verdicts := map[sni.Verdict]int{}
 	for range 5000 {
@@ -142,7 +142,7 @@ func mutate(b []byte, random *rand.Rand) []byte {
 
 // What Parser accepts, a real server reads alike or refuses.
 func TestServerReadsTheSame(t *testing.T) {
-	all := seeds()
+	all := seeds(t)
 	random := rand.New(rand.NewPCG(3, 4))
 	both := 0
 	for i := range 3000 {
