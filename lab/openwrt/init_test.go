@@ -21,7 +21,7 @@ const initScript = "../../init.d/sniroute"
 // newRouter makes a router with the init script in it, and busybox's shell to run it.
 func newRouter(t *testing.T) *Router {
 	t.Helper()
-	r, err := New(t.TempDir())
+	r, err := New(t.TempDir(), filepath.Join(built, "forward"))
 	if err != nil {
 		t.Fatal(err)
 	}

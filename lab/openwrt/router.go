@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/sniroute/sniroute/pkg/ubus"
 )
 
 //go:embed all:root
@@ -41,6 +43,7 @@ type Router struct {
 	staged   map[string]bool // configurations with uncommitted changes
 	log      []string
 	unknown  []string // calls that nobody answers
+	procd    *Procd   // nil: nothing runs what procd is told
 }
 
 // A Call is one call of a program of the Router.
@@ -55,13 +58,13 @@ func (c Call) String() string { return strings.Join(c.Args, " ") }
 // A Program returns what a call prints and what it exits with.
 type Program func(c Call) (output string, code int)
 
-// New makes a root in dir with busybox and the doubles.
-func New(dir string) (*Router, error) {
+// New makes a root in dir with busybox and the doubles. forwarder is the program of the folder forward, built static.
+func New(dir, forwarder string) (*Router, error) {
 	r := &Router{
 		Dir: dir, Programs: map[string]Program{}, Addresses: map[string]string{},
 		services: map[string]*Service{}, running: map[string]bool{}, staged: map[string]bool{},
 	}
-	if err := r.fill(); err != nil {
+	if err := r.fill(forwarder); err != nil {
 		return nil, fmt.Errorf("making a router's root: %w", err)
 	}
 	l, err := net.Listen("unix", r.Path("/router.sock"))
@@ -87,10 +90,10 @@ func (r *Router) Close() error {
 func (r *Router) Path(name string) string { return filepath.Join(r.Dir, name) }
 
 // fill puts busybox, the doubles and the files into the root that every router has.
-func (r *Router) fill() error {
+func (r *Router) fill(forwarder string) error {
 	for _, dir := range []string{
-		"bin", "sbin", "usr/bin", "usr/sbin", "etc/config", "etc/ssl/certs", "etc/capabilities", "tmp", "var/run", "dev",
-		"proc/sys/net/netfilter", "usr/lib/opkg/info",
+		"bin", "sbin", "usr/bin", "usr/sbin", "etc/config", "etc/ssl/certs", "etc/rc.d", "tmp/hosts", "var/run",
+		"dev", "proc/sys/net/netfilter", "usr/lib/opkg/info",
 	} {
 		if err := os.MkdirAll(r.Path(dir), 0o755); err != nil {
 			return err
@@ -124,7 +127,7 @@ func (r *Router) fill() error {
 			return err
 		}
 	}
-	return r.addForwarders()
+	return r.addForwarders(forwarder)
 }
 
 func (r *Router) copyDoubles() error {
@@ -144,15 +147,14 @@ func (r *Router) copyDoubles() error {
 	})
 }
 
-// addForwarders builds the program that forwards, and puts it where the Router's programs are looked for.
-func (r *Router) addForwarders() error {
-	to := r.Path("/bin/router")
-	build := exec.Command("go", "build", "-o", to, "github.com/sniroute/sniroute/lab/openwrt/forward")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+// addForwarders puts the program that forwards where the Router's programs are looked for.
+func (r *Router) addForwarders(forwarder string) error {
+	if err := copyFile(r.Path("/bin/router"), forwarder); err != nil {
+		return err
 	}
-	for _, name := range []string{"/sbin/uci", "/bin/ubus", "/usr/bin/logger", "/usr/bin/sniroute", "/bin/chown", "/usr/bin/killall"} {
+	for _, name := range []string{
+		"/sbin/uci", "/bin/ubus", "/usr/bin/logger", "/usr/bin/sniroute", "/bin/chown", "/usr/bin/killall",
+	} {
 		if err := r.Forward(name); err != nil {
 			return err
 		}
@@ -287,13 +289,61 @@ func (r *Router) answer(c Call) (output string, code int) {
 		return assignments(r.Path("/etc/config/" + args[0]))
 	case "uci":
 		return r.uci(args, c.Input)
+	case "ubus":
+		r.mu.Unlock() // a handler may be about to run a script
+		defer r.mu.Lock()
+		return r.ubus(args)
 	case "logger":
 		r.logged(args, c.Input)
-	case "chown", "killall", "procd_set_config_changed", "procd_send_signal":
+	case "killall":
+	case "chown":
+		return "", failed(r.chown(args))
 	case "network_get_ipaddr":
 		return r.Addresses[args[0]], 0
 	case "network_get_ipaddr6":
 		return r.Addresses[args[0]+" 6"], 0
+	default:
+		if !strings.HasPrefix(name, "procd_") && !strings.HasPrefix(name, "json_") {
+			r.unknown = append(r.unknown, c.String())
+			return "", 127
+		}
+		return r.tellProcd(c)
+	}
+	return "", 0
+}
+
+// chown gives files to a user of the root's, where this process may.
+func (r *Router) chown(args []string) error {
+	recursive := args[0] == "-R"
+	if recursive {
+		args = args[1:]
+	}
+	if os.Getuid() != 0 {
+		return nil
+	}
+	user, _, _ := strings.Cut(args[0], ":")
+	uid, gid, err := r.account(user)
+	if err != nil {
+		return nil // before the package's user exists, the calls alone are looked at
+	}
+	for _, top := range args[1:] {
+		err = errors.Join(err, filepath.WalkDir(r.Path(top), func(name string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if err := os.Chown(name, int(uid), int(gid)); err != nil || !recursive && name == r.Path(top) {
+				return errors.Join(err, fs.SkipAll)
+			}
+			return nil
+		}))
+	}
+	return err
+}
+
+// tellProcd takes a call of procd.sh. The caller holds mu.
+func (r *Router) tellProcd(c Call) (output string, code int) {
+	name, args, p := c.Args[0], c.Args[1:], r.procd
+	switch name {
 	case "procd_running":
 		if !r.running[args[0]] {
 			return "", 1
@@ -301,10 +351,26 @@ func (r *Router) answer(c Call) (output string, code int) {
 	case "procd_kill":
 		delete(r.services, args[0])
 		delete(r.running, args[0])
+		if p != nil {
+			p.kill(args[0])
+		}
 	case "procd_close_service":
 		s := r.scribe.service
 		r.services[s.Name] = s
 		r.running[s.Name] = len(s.Instances) > 0
+		if p != nil {
+			p.set(s)
+		}
+	case "procd_send_signal":
+		if p != nil && p.signal(args[0], syscall.SIGHUP) != nil {
+			return "", 1
+		}
+	case "procd_set_config_changed":
+		if p != nil {
+			r.mu.Unlock()
+			defer r.mu.Lock()
+			p.Event("config.change", ubus.Table{{Name: "package", Value: args[0]}})
+		}
 	default:
 		if !r.scribe.take(name, args) {
 			r.unknown = append(r.unknown, c.String())

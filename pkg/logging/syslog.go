@@ -35,14 +35,18 @@ type socket struct {
 	path  string
 	conn  *net.UnixConn // nil: not connected
 	deaf  time.Time     // until then nothing is sent
-	ident string        // NAME[PID]
+	ident string        // NAME[PID], or NAME
 }
 
 func newSocket(path string) *socket {
 	if path == "" {
 		path = "/dev/log"
 	}
-	return &socket{path: path, ident: fmt.Sprintf("sniroute[%d]", os.Getpid())}
+	ident := "sniroute"
+	if pid := os.Getpid(); pid != 1 { // in a jail it says nothing
+		ident = fmt.Sprintf("sniroute[%d]", pid)
+	}
+	return &socket{path: path, ident: ident}
 }
 
 // send sends one line, which may end in a newline, and says whether syslog has it.

@@ -50,28 +50,26 @@ config_list_foreach() {
 	done
 }
 
-default_postinst() {
-	router default_postinst "$@" || return
-	local script="$IPKG_INSTROOT/usr/lib/opkg/info/$pkgname.postinst-pkg" status=0 file
+# The rest is what packages' scripts call.
 
-	for file in $(router files "$pkgname" /etc/uci-defaults/); do
+default_postinst() {
+	local list="/usr/lib/opkg/info/$pkgname.list" file
+
+	for file in $(grep ^/etc/uci-defaults/ "$list"); do
 		(. "$file") && rm -f "$file"
 	done
-	[ ! -f "$script" ] || (. "$script") || status=$?
-	for file in $(router files "$pkgname" /etc/init.d/); do
+	uci commit
+	for file in $(grep ^/etc/init.d/ "$list"); do
 		[ "$PKG_UPGRADE" = 1 ] || "$file" enable
 		"$file" start
 	done
-	return "$status"
 }
 
 default_prerm() {
-	local script="$IPKG_INSTROOT/usr/lib/opkg/info/$pkgname.prerm-pkg" status=0 file
+	local list="/usr/lib/opkg/info/$pkgname.list" file
 
-	[ ! -f "$script" ] || (. "$script") || status=$?
-	for file in $(router files "$pkgname" /etc/init.d/); do
+	for file in $(grep ^/etc/init.d/ "$list"); do
 		[ "$PKG_UPGRADE" = 1 ] || "$file" disable
 		"$file" stop
 	done
-	return "$status"
 }

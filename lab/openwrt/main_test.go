@@ -1,0 +1,58 @@
+package openwrt
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/sniroute/sniroute/lab/netns"
+)
+
+// built is where the programs that the tests run lie. They are built before the network is gone.
+const built = "../../bin/openwrt"
+
+func TestMain(m *testing.M) {
+	if !netns.Isolated() {
+		if err := buildAll(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	if err := netns.Isolate(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// buildAll builds the forwarder, the daemon and the packer.
+func buildAll() error {
+	dir, err := filepath.Abs(built)
+	if err != nil {
+		return err
+	}
+	for _, b := range []struct{ in, pkg, out string }{
+		{"../..", "./lab/openwrt/forward", "forward"},
+		{"../..", "./cmd/sniroute", "sniroute-" + goarch()},
+		{"../../openwrt/pack", ".", "pack"},
+	} {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, b.out), b.pkg)
+		cmd.Dir = b.in
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w: %s", b.pkg, err, out)
+		}
+	}
+	return nil
+}
+
+// goarch is this machine's architecture by the name that the packer knows.
+func goarch() string {
+	if runtime.GOARCH == "arm" {
+		return "arm-7"
+	}
+	return runtime.GOARCH
+}

@@ -1,0 +1,361 @@
+package openwrt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sniroute/sniroute/pkg/ubus"
+)
+
+// A Procd is a double of procd: it runs the instances that it is told of, and the scripts of triggers, and is the object
+// service on the bus.
+type Procd struct {
+	router *Router
+	bus    *Bus
+	client *ubus.Client
+	stop   context.CancelFunc
+
+	running sync.WaitGroup // processes, triggers and the client
+
+	mu        sync.Mutex
+	ending    bool
+	processes map[string]*process // by "SERVICE INSTANCE"
+	outside   map[string]int      // process ids of services that others run
+}
+
+// A process is one that runs, again whenever it crashes.
+type process struct {
+	instance Instance
+	stopping chan struct{} // closed when it is to end
+	ended    chan struct{} // closed when it has ended for good
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+}
+
+// respawnDelay stands for the seconds that procd waits.
+const respawnDelay = 100 * time.Millisecond
+
+// StartProcd has the router run what procd is told, on a bus of its own.
+func (r *Router) StartProcd() (*Procd, error) {
+	if err := os.MkdirAll(r.Path("/var/run/ubus"), 0o755); err != nil {
+		return nil, err
+	}
+	path := r.Path(ubus.DefaultPath)
+	bus, err := StartBus(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o777); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p := &Procd{router: r, bus: bus, stop: stop, processes: map[string]*process{}, outside: map[string]int{}}
+	p.client = ubus.NewClient(ubus.Options{Path: path, Objects: []ubus.Object{p.object()}})
+	p.running.Go(func() { _ = p.client.Run(ctx) })
+	for range 500 {
+		if _, err := p.client.Call(ctx, "service", "list", nil); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.procd = p
+	return p, nil
+}
+
+// Close ends all processes and waits for them.
+func (p *Procd) Close() error {
+	p.router.mu.Lock()
+	p.router.procd = nil
+	p.router.mu.Unlock()
+	p.mu.Lock()
+	p.ending = true
+	all := p.processes
+	p.processes = map[string]*process{}
+	p.mu.Unlock()
+	for _, running := range all {
+		running.end()
+	}
+	p.stop()
+	p.running.Wait()
+	return p.bus.Close()
+}
+
+// Outside has signals for a service go to a process that somebody else runs.
+func (p *Procd) Outside(service string, pid int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.outside[service] = pid
+}
+
+// PID returns the process id of a service's only instance, 0 if it does not run.
+func (p *Procd) PID(service string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, running := range p.processes {
+		if strings.HasPrefix(name, service+" ") {
+			return running.pid()
+		}
+	}
+	return 0
+}
+
+// object is what procd has on the bus.
+func (p *Procd) object() ubus.Object {
+	return ubus.Object{Name: "service", Methods: []ubus.Method{
+		{Name: "list", Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return ubus.Table{}, nil }},
+		{Name: "event", Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
+			p.Event(c.Args.String("type"), c.Args.Table("data"))
+			return nil, nil
+		}},
+		{Name: "signal", Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
+			n, _ := c.Args.Int("signal")
+			return nil, p.signal(c.Args.String("name"), syscall.Signal(n))
+		}},
+	}}
+}
+
+// set takes over what it is told of a service: instances that differ in more than data start again, those that are not
+// there any more end.
+func (p *Procd) set(s *Service) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ending {
+		return
+	}
+	for name, running := range p.processes {
+		service, instance, _ := strings.Cut(name, " ")
+		if service != s.Name {
+			continue
+		}
+		if now, ok := s.Instances[instance]; !ok || !sameProcess(now, running.instance) {
+			running.end()
+			delete(p.processes, name)
+		}
+	}
+	for name, instance := range s.Instances {
+		key := s.Name + " " + name
+		if p.processes[key] == nil {
+			running := &process{instance: instance, stopping: make(chan struct{}), ended: make(chan struct{})}
+			p.processes[key] = running
+			p.running.Go(func() { p.supervise(running) })
+		}
+	}
+}
+
+// sameProcess says whether procd leaves an instance alone (procd's instance_config_changed).
+func sameProcess(a, b Instance) bool {
+	for key := range a {
+		if key != "data" && !reflect.DeepEqual(a[key], b[key]) {
+			return false
+		}
+	}
+	return true
+}
+
+// kill ends all instances of a service.
+func (p *Procd) kill(service string) { p.set(&Service{Name: service}) }
+
+// supervise runs an instance until it is to end.
+func (p *Procd) supervise(running *process) {
+	defer close(running.ended)
+	for {
+		cmd, err := p.command(running.instance)
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "procd:", err)
+			return
+		}
+		running.mu.Lock()
+		running.cmd = cmd
+		running.mu.Unlock()
+		crashed := make(chan struct{})
+		p.running.Go(func() { _ = cmd.Wait(); close(crashed) })
+		select {
+		case <-running.stopping:
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-crashed:
+			case <-time.After(5 * time.Second):
+				_ = cmd.Process.Kill()
+				<-crashed
+			}
+			return
+		case <-crashed:
+		}
+		select {
+		case <-running.stopping:
+			return
+		case <-time.After(respawnDelay):
+		}
+	}
+}
+
+// command makes the process that an instance describes. Jail, capabilities and limits it does not have.
+func (p *Procd) command(i Instance) (*exec.Cmd, error) {
+	var args []string
+	for _, word := range i["command"].([]any) {
+		args = append(args, word.(string))
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Path, cmd.Err = args[0], nil
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	env, _ := i["env"].(map[string]any)
+	for key, value := range env {
+		cmd.Env = append(cmd.Env, key+"="+value.(string))
+	}
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = inside(p.router.Dir)
+	user, _ := i["user"].(string)
+	uid, gid, err := p.router.account(user)
+	if err != nil {
+		return nil, err
+	}
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: gid}
+	}
+	return cmd, nil
+}
+
+// account looks a user up in /etc/passwd.
+func (r *Router) account(user string) (uid, gid uint32, err error) {
+	text, err := os.ReadFile(r.Path("/etc/passwd"))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Split(line, ":")
+		if len(fields) < 4 || fields[0] != user {
+			continue
+		}
+		u, err1 := strconv.ParseUint(fields[2], 10, 32)
+		g, err2 := strconv.ParseUint(fields[3], 10, 32)
+		return uint32(u), uint32(g), errors.Join(err1, err2)
+	}
+	return 0, 0, fmt.Errorf("there is no user %q", user)
+}
+
+func (p *process) end() {
+	close(p.stopping)
+	<-p.ended
+}
+
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil || p.cmd.Process == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
+// signal sends a signal to all instances of a service.
+func (p *Procd) signal(service string, signal syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pid := p.outside[service]; pid != 0 {
+		return syscall.Kill(pid, signal)
+	}
+	err := error(ubus.StatusNotFound)
+	for name, running := range p.processes {
+		if strings.HasPrefix(name, service+" ") {
+			err = syscall.Kill(running.pid(), signal)
+		}
+	}
+	return err
+}
+
+// Event runs the scripts of the triggers that an event sets off, one after the other, without the delay that procd
+// leaves for more events of the kind.
+func (p *Procd) Event(event string, data ubus.Table) {
+	var scripts [][]string
+	p.router.mu.Lock()
+	for _, s := range p.router.services {
+		for _, t := range s.Triggers {
+			trigger := t.([]any)
+			if trigger[0] == event {
+				scripts = append(scripts, scriptsOf(trigger[1].([]any), data)...)
+			}
+		}
+	}
+	p.router.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ending {
+		return
+	}
+	p.running.Go(func() {
+		for _, script := range scripts {
+			if _, err := p.router.Run(script...); err != nil {
+				fmt.Fprintln(os.Stderr, "procd:", err)
+			}
+		}
+	})
+}
+
+// scriptsOf returns the commands of a rule: ["if", ["eq", KEY, VALUE], COMMAND], or a list of commands.
+func scriptsOf(rule []any, data ubus.Table) [][]string {
+	if rule[0] == "if" {
+		condition := rule[1].([]any)
+		if data.String(condition[1].(string)) != condition[2] {
+			return nil
+		}
+		rule = rule[2:]
+	}
+	var scripts [][]string
+	for _, r := range rule {
+		var words []string
+		for _, word := range r.([]any)[1:] {
+			words = append(words, word.(string))
+		}
+		scripts = append(scripts, words)
+	}
+	return scripts
+}
+
+// ubus plays the tool: `ubus [-t SECONDS] call OBJECT METHOD [JSON]`.
+func (r *Router) ubus(args []string) (output string, code int) {
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		args = args[2:]
+	}
+	if len(args) < 3 || args[0] != "call" {
+		return "", 2
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := ubus.Dial(ctx, r.Path(ubus.DefaultPath))
+	if err != nil {
+		return "Failed to connect to ubus\n", 255
+	}
+	defer conn.Close()
+	var table ubus.Table
+	if len(args) > 3 {
+		if table, err = ubus.ParseJSON([]byte(args[3])); err != nil {
+			return "Failed to parse message data\n", 2
+		}
+	}
+	answer, err := conn.Call(ctx, args[1], args[2], table)
+	if err != nil {
+		return "Command failed: " + err.Error() + "\n", 4
+	}
+	text, err := json.MarshalIndent(answer, "", "\t")
+	if err != nil {
+		return err.Error(), 1
+	}
+	return string(text) + "\n", 0
+}
