@@ -50,24 +50,34 @@ func (o *Objects) defaultClass() string {
 
 // appendClaims adds a claim for each host of the rules. Hosts of spec.tls and empty hosts claim nothing.
 func (i *Ingress) appendClaims(claims []route.Claim, source, defaultClass string) []route.Claim {
-	// The annotation "must be given precedence over" the field (documentation of IngressSpec.ingressClassName), and
-	// an Ingress that has it gets no default class.
-	class, annotated := i.Metadata.Annotations[annotationIngressClass]
-	if class == "" {
-		class = i.Spec.IngressClassName
-	}
-	if class == "" && !annotated {
+	class := i.ownClass()
+	if _, annotated := i.Metadata.Annotations[annotationIngressClass]; class == "" && !annotated {
 		class = defaultClass
 	}
 	common := i.Metadata.claim(source, "Ingress")
 	common.Class = class
-	common.Addresses = i.Status.addresses()
+	common.Addresses, common.StatusHostname = i.Status.addresses()
 	common.Solver = i.Metadata.Labels[labelSolver] == "true"
 	hosts := make([]string, len(i.Spec.Rules))
 	for n, rule := range i.Spec.Rules {
 		hosts[n] = rule.Host
 	}
 	return appendHosts(claims, common, hosts, true)
+}
+
+// ownClass returns the class that the Ingress names. The annotation "must be given precedence over" the field
+// (documentation of IngressSpec.ingressClassName), and an Ingress that has it, even empty, gets no default class.
+func (i *Ingress) ownClass() string {
+	return cmp.Or(i.Metadata.Annotations[annotationIngressClass], i.Spec.IngressClassName)
+}
+
+// ownClass returns what tells the class that an object itself names, without the default one; empty for most kinds.
+func (o *Objects) ownClass() func(route.Object) string {
+	classes := make(map[route.Object]string, len(o.Ingresses))
+	for _, i := range o.Ingresses {
+		classes[route.Object{Kind: "Ingress", Namespace: i.Metadata.Namespace, Name: i.Metadata.Name}] = i.ownClass()
+	}
+	return func(object route.Object) string { return classes[object] }
 }
 
 // appendClaims adds a claim for each name in the hostname annotation of a Service of type LoadBalancer.
@@ -77,7 +87,7 @@ func (s *Service) appendClaims(claims []route.Claim, source string) []route.Clai
 		return claims
 	}
 	common := s.Metadata.claim(source, "Service")
-	common.Addresses = s.Status.addresses()
+	common.Addresses, common.StatusHostname = s.Status.addresses()
 	common.Ports = make([]uint16, 0, len(s.Spec.Ports)) // not nil: a Service says which ports it has
 	for _, port := range s.Spec.Ports {
 		if (port.Protocol == "" || port.Protocol == "TCP") && !slices.Contains(common.Ports, port.Port) {
@@ -91,10 +101,7 @@ func (s *Service) appendClaims(claims []route.Claim, source string) []route.Clai
 func appendHosts(claims []route.Claim, common route.Claim, hosts []string, oneLabel bool) []route.Claim {
 	seen := make(map[string]bool, len(hosts))
 	for _, host := range hosts {
-		host = strings.TrimSpace(host)
-		if len(host) > maxHostLength {
-			host = host[:maxHostLength]
-		}
+		host = cut(strings.TrimSpace(host))
 		if host == "" || seen[host] {
 			continue
 		}
@@ -115,16 +122,23 @@ func (m *Metadata) claim(source, kind string) route.Claim {
 	}
 }
 
-// addresses returns the addresses of the load balancer, without what is none.
-func (s *BalancerStatus) addresses() []netip.Addr {
-	var addresses []netip.Addr
+// addresses returns the addresses of the load balancer, without what is none, and the first host name.
+func (s *BalancerStatus) addresses() (addresses []netip.Addr, hostname string) {
 	for _, ingress := range s.LoadBalancer.Ingress {
 		address, err := netip.ParseAddr(string(ingress.IP))
 		if err == nil && len(addresses) < maxAddresses {
 			addresses = append(addresses, address)
 		}
+		if hostname == "" {
+			hostname = cut(ingress.Hostname)
+		}
 	}
-	return addresses
+	return addresses, hostname
+}
+
+// cut bounds a host name. One that is too long to be valid stays so.
+func cut(host string) string {
+	return host[:min(len(host), maxHostLength)]
 }
 
 // sorted returns the objects by namespace and name, without changing the slice that it is given.
@@ -144,7 +158,8 @@ func equalClaims(a, b []route.Claim) bool {
 			x.Class == y.Class && x.Gateway == y.Gateway && slices.Equal(x.Addresses, y.Addresses) &&
 			x.HTTPSPort == y.HTTPSPort && x.HTTPPort == y.HTTPPort &&
 			(x.Ports == nil) == (y.Ports == nil) && slices.Equal(x.Ports, y.Ports) &&
-			x.OneLabel == y.OneLabel && x.Solver == y.Solver
+			x.OneLabel == y.OneLabel && x.Solver == y.Solver && x.StatusHostname == y.StatusHostname &&
+			x.NotAccepted == y.NotAccepted
 	})
 }
 

@@ -41,7 +41,7 @@ func TestClaims(t *testing.T) {
 	}
 	app := ingress("web", "app")
 	app.Created, app.Class, app.Addresses = created, "nginx-external", addrs("192.168.0.3", "fd00::3")
-	app.Host = "app1.k8s.example.com"
+	app.Host, app.StatusHostname = "app1.k8s.example.com", "evil.example.com"
 	second := app
 	second.Host = "APP2.k8s.example.com."
 	wildcard := app
@@ -213,9 +213,7 @@ func TestBoundsOfOneObject(t *testing.T) {
 	ingress.Spec.Rules = []IngressRule{{Host: string(make([]byte, 1<<20))}}
 	balancer := &ingress.Status.LoadBalancer
 	for i := range 1000 {
-		balancer.Ingress = append(balancer.Ingress, struct {
-			IP IP `json:"ip" yaml:"ip"`
-		}{IP(fmt.Sprintf("10.0.%d.%d", i/256, i%256))})
+		balancer.Ingress = append(balancer.Ingress, BalancerIngress{IP: IP(fmt.Sprintf("10.0.%d.%d", i/256, i%256))})
 	}
 	claims := (&Objects{Ingresses: []*Ingress{ingress}}).Claims("s")
 	if len(claims) != 1 || len(claims[0].Host) != maxHostLength || len(claims[0].Addresses) != maxAddresses {

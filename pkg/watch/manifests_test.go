@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must come; it says nothing about speed.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A following is a Manifests that runs until the test ends.
 type following struct {

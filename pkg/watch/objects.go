@@ -60,10 +60,14 @@ type ServicePort struct {
 // A BalancerStatus says at which addresses a load balancer serves an object. A hostname there is never resolved.
 type BalancerStatus struct {
 	LoadBalancer struct {
-		Ingress []struct {
-			IP IP `json:"ip" yaml:"ip"`
-		} `json:"ingress" yaml:"ingress"`
+		Ingress []BalancerIngress `json:"ingress" yaml:"ingress"`
 	} `json:"loadBalancer" yaml:"loadBalancer"`
+}
+
+// A BalancerIngress is one address of a load balancer, or a name in its place.
+type BalancerIngress struct {
+	IP       IP     `json:"ip" yaml:"ip"`
+	Hostname string `json:"hostname" yaml:"hostname"`
 }
 
 // Metadata is what every object has.
@@ -168,8 +172,10 @@ func lineError(node *yaml.Node, format string, args ...any) error {
 }
 
 // shorten bounds a text from outside that becomes part of a message.
-func shorten(text string) string {
-	const most = 80
+func shorten(text string) string { return clip(text, 80) }
+
+// clip cuts a text at most so many bytes from its start, and shows that it did.
+func clip(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
