@@ -5,7 +5,7 @@ import (
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
-// A target is a backend of the table, or one that was and still has connections, with the loop's counters of it.
+// A target is a backend of the plan, or one that was and still has connections, with the loop's counters of it.
 type target struct {
 	pool               *backend.Pool
 	current            bool // in the table
@@ -37,10 +37,10 @@ func (t *target) absorb(old *target) {
 	}
 }
 
-// adopt makes table the one that connections are routed by; pools are those of its backends. Connections of hosts that
+// adopt makes the plan the one that connections are routed by; pools are those of its backends. Connections of hosts that
 // lost their exposure are given the drain timeout.
-func (l *loop) adopt(table *route.Table, pools []*backend.Pool) {
-	l.table = table
+func (l *loop) adopt(p *plan, pools []*backend.Pool) {
+	l.plan = p
 	l.adoptPools(pools)
 	l.conns.each(func(c *conn) {
 		r := l.routes[c.index]
@@ -108,7 +108,7 @@ func (l *loop) reroute(c *conn, old *route.Route) *route.Route {
 	if old.ALPN != "" {
 		alpn = []byte(old.ALPN)
 	}
-	r := l.table.Lookup(l.listeners[c.listener].Name, []byte(name), alpn)
+	r := l.plan.table.Lookup(l.listeners[c.listener].Name, []byte(name), alpn)
 	if r == nil || !r.Exposed || !admits(r.Allow, r.Deny, c.clientAddress()) {
 		return nil
 	}

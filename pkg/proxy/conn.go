@@ -66,6 +66,7 @@ type conn struct {
 	keepAlive bool     // set on the server's descriptor
 	listed    bool     // in the list of unfinished hellos
 	expects   bool     // a PROXY protocol header must come first
+	single    bool     // one request is forwarded; what the client sends behind it is not
 }
 
 // What epoll tells of the client's descriptor. Writing is added only when a write did not go through: nearly every
@@ -143,8 +144,9 @@ func (c *conn) proceed(l *loop) (done bool) {
 func (c *conn) expired(l *loop) (done bool) {
 	switch c.state {
 	case statePeeking:
-		if !c.expects && c.up.end == uint32(c.header) && !c.draining { // a client that waits for the server to speak first
-			return c.forward(l, decideOther(l.table, &l.listeners[c.listener].Listener), nil)
+		ls := &l.listeners[c.listener]
+		if !ls.HTTP && !c.expects && c.up.end == uint32(c.header) && !c.draining { // a client that waits for the server to speak first
+			return c.forward(l, decideOther(l.plan.table, &ls.Listener), nil)
 		}
 		return c.reject(l, rejectTimeout)
 	case stateConnecting:

@@ -16,6 +16,11 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 	}
 	l.peekEnded(c)
 	l.peek.observe(l.timers.Now() - c.began)
+	if d.request != nil {
+		c.single = true
+		c.dropBuffer(l, &c.up)
+		c.header, received = 0, d.request
+	}
 	c.prepare(l, l.targets[l.targetOf[d.backend]].pool.Backend.Options.SendProxy, received)
 	c.target = l.targetOf[d.backend]
 	l.targets[c.target].active++
@@ -59,7 +64,7 @@ func (c *conn) connect(l *loop) (done bool) {
 	for {
 		chosen, ok := t.pool.Pick(c.tried)
 		if !ok {
-			return c.refuse(l, refuse(rejectUnavailable, sni.InternalError))
+			return c.refuse(l, decision{refused: rejectUnavailable, alert: sni.InternalError, answer: badGateway})
 		}
 		c.tried = c.tried.With(chosen)
 		to := t.pool.Backend.Servers[chosen].Address
@@ -111,6 +116,9 @@ func (c *conn) connected(l *loop) (done bool) {
 	now := l.timers.Now()
 	t.connect.observe(now - c.began)
 	c.state, c.began, c.touched = stateRelaying, now, now
+	if c.single {
+		c.up.ended, c.up.finished = true, true
+	}
 	if !c.draining {
 		l.timers.SetTimer(c.index, l.idleCheck(t.pool.Backend.Options.IdleTimeout))
 	}

@@ -7,13 +7,15 @@ import (
 	"github.com/sniroute/sniroute/pkg/sni"
 )
 
-// A decision says where a connection goes: to a backend of the table, or nowhere, with the reason and, for TLS, the
-// alert to send.
+// A decision says where a connection goes: to a backend of the plan, or nowhere, with the reason and what to
+// send.
 type decision struct {
-	backend int          // index into the table's backends; route.NoBackend: refused
+	backend int          // index into the plan's backends; route.NoBackend: refused
 	route   *route.Route // the one that decided; nil for a default or named backend
 	refused reason
-	alert   sni.Alert
+	alert   sni.Alert // of refused TLS
+	answer  string    // of refused HTTP
+	request []byte    // of HTTP that is forwarded: all that the server gets; nil: what the client sent, and goes on to send
 }
 
 func refuse(r reason, a sni.Alert) decision {

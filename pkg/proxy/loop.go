@@ -57,9 +57,9 @@ type loop struct {
 	pauses    uint64
 	stopping  bool // accepts no more
 
-	table    *route.Table
+	plan     *plan
 	targets  []*target // nil: vacant
-	targetOf []int32   // by index of the table's backends
+	targetOf []int32   // by index of the plan's backends
 
 	conns          slab
 	routes         []*route.Route    // by the connection's index: what it was routed by
@@ -106,7 +106,7 @@ func newLoop(s *shared) (*loop, error) {
 		timers:  poll,
 		sockets: kernel{poll},
 		shared:  s,
-		table:   &route.Table{},
+		plan:    planOf(&route.Table{}, false),
 		names:   make(map[uint32]string),
 		scratch: make([]byte, largeBuffer),
 	}, nil

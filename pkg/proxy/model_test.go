@@ -295,7 +295,8 @@ func runModel(t *testing.T, seed uint64) {
 	}
 	table := route.Build(&policy, nil)
 	var pools backend.Set
-	l.adopt(table, pools.Update(table.Backends))
+	plan := planOf(table, false)
+	l.adopt(plan, pools.Update(plan.backends))
 
 	var all []*modelled
 	for range 1 + random.IntN(4) {

@@ -29,6 +29,19 @@ func (c *conn) peek(l *loop) (done bool) {
 				return c.reject(l, why)
 			}
 		}
+		if l.listeners[c.listener].HTTP {
+			decided, done := false, false
+			if !c.expects {
+				decided, done = c.peekRequest(l, received)
+			}
+			if decided {
+				return done
+			}
+			if c.up.buffer == noBuffer && !c.keep(l, received) {
+				return true
+			}
+			continue
+		}
 		verdict := sni.NeedMore
 		if !c.expects && len(received) > int(c.header) {
 			verdict = c.parser.Parse(received[c.header:], &l.hello)
@@ -38,14 +51,14 @@ func (c *conn) peek(l *loop) (done bool) {
 			return c.refuse(l, refuse(rejectMalformed, c.parser.Alert()))
 		case sni.Hello:
 			c.isTLS = true
-			return c.forward(l, decide(l.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress()), received)
+			return c.forward(l, decide(l.plan.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress()), received)
 		case sni.NotTLS:
 			is, may := proxyHeader(received[c.header:])
 			if is {
 				return c.refuse(l, refuse(rejectProxyHeader, 0))
 			}
 			if !may {
-				return c.forward(l, decideOther(l.table, &l.listeners[c.listener].Listener), received)
+				return c.forward(l, decideOther(l.plan.table, &l.listeners[c.listener].Listener), received)
 			}
 		}
 		if c.up.buffer == noBuffer && !c.keep(l, received) {

@@ -54,10 +54,13 @@ type Limits struct {
 // A Listener is one section of the configuration.
 type Listener struct {
 	Name         string
-	HTTP         bool // plain HTTP instead of TLS: not served yet
+	HTTP         bool // plain HTTP instead of TLS
 	Addresses    []netip.AddrPort
 	InspectDelay time.Duration
-	NonTLS       string         // "reject", "default", or the name of a backend
+	NonTLS       string         // of TLS: "reject", "default", or the name of a backend
+	HTTPRoute    bool           // of HTTP: requests are routed by Host; otherwise redirected to https, but for challenges
+	HTTPSPort    uint16         // of HTTP: where they are redirected to; 0: 443
+	ACMEInternal bool           // of HTTP: challenges for hosts that are not exposed pass too
 	AcceptProxy  []netip.Prefix // peers that must, and alone may, send a PROXY protocol header
 	Allow        []netip.Prefix
 	Deny         []netip.Prefix
@@ -83,6 +86,7 @@ type Proxy struct {
 
 	mu      sync.Mutex
 	setup   Setup
+	table   *route.Table
 	slots   []string                  // names of listeners, present and past: their index is the loops'
 	open    map[netip.AddrPort]uint16 // the addresses that are listened on, and their listener
 	pools   backend.Set
@@ -105,6 +109,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		shared: &shared{sources: newSources(), local: o.Local, logger: o.Logger},
+		table:  new(route.Table),
 		open:   make(map[netip.AddrPort]uint16),
 	}
 	for range o.Loops {
@@ -130,9 +135,6 @@ func (p *Proxy) Setup(s Setup) error {
 	slots := slices.Clone(p.slots)
 	wanted := make(map[netip.AddrPort]uint16)
 	for _, l := range s.Listeners {
-		if l.HTTP {
-			continue
-		}
 		slot := slices.Index(slots, l.Name)
 		if slot < 0 {
 			if slot = len(slots); slot == maxListeners {
@@ -167,11 +169,10 @@ func (p *Proxy) Setup(s Setup) error {
 		listeners[i] = Listener{Name: name} // without addresses: gone
 	}
 	for _, l := range s.Listeners {
-		if !l.HTTP {
-			listeners[slices.Index(slots, l.Name)] = l
-		}
+		listeners[slices.Index(slots, l.Name)] = l
 	}
 	p.onLoops(func(i int, l *loop) { l.configure(listeners, s.Limits, opened[i], wanted) })
+	p.adopt()
 	return nil
 }
 
@@ -180,8 +181,15 @@ func (p *Proxy) Setup(s Setup) error {
 func (p *Proxy) SetTable(t *route.Table) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pools := p.pools.Update(t.Backends)
-	p.onLoops(func(_ int, l *loop) { l.adopt(t, pools) })
+	p.table = t
+	p.adopt()
+}
+
+// adopt hands the table to the loops. p.mu is held.
+func (p *Proxy) adopt() {
+	plan := planOf(p.table, slices.ContainsFunc(p.setup.Listeners, func(l Listener) bool { return l.HTTP }))
+	pools := p.pools.Update(plan.backends)
+	p.onLoops(func(_ int, l *loop) { l.adopt(plan, pools) })
 }
 
 // onLoops calls f for each loop, on the loop, one after the other, and waits. p.mu is held.

@@ -21,6 +21,7 @@ const (
 	rejectUnavailable
 	rejectShutdown
 	rejectFault
+	redirected
 	reasons
 )
 
@@ -41,7 +42,8 @@ var reasonNames = [reasons]string{
 	rejectInternal:    "not_exposed",
 	rejectUnavailable: "no_server", // every server of the route is down
 	rejectShutdown:    "shutdown",
-	rejectFault:       "fault", // of ours: the kernel refused, or a bug
+	rejectFault:       "fault",      // of ours: the kernel refused, or a bug
+	redirected:        "redirected", // from plain HTTP to https
 }
 
 // A result says how a forwarded connection ended.

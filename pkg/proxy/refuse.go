@@ -12,18 +12,30 @@ const (
 	lingerTime  = time.Second
 )
 
-// refuse tells the client that there is nothing for it here: an alert where it speaks TLS, then the end of what we
-// send. What it still sends is discarded for a while: closing with unread bytes would reset the alert away.
+// refuse tells the client that there is nothing for it here: by an alert where it speaks TLS, by an answer where it
+// speaks HTTP.
 func (c *conn) refuse(l *loop, d decision) (done bool) {
 	l.peekEnded(c)
-	c.unroute(l)
 	l.listeners[c.listener].rejected[d.refused]++
-	if d.alert != 0 && (c.isTLS || d.refused == rejectMalformed) {
+	switch {
+	case l.listeners[c.listener].HTTP:
+		if d.answer != "" {
+			l.sockets.write(c.client, []byte(d.answer))
+		}
+	case d.alert != 0 && (c.isTLS || d.refused == rejectMalformed):
 		record := d.alert.Record()
 		l.sockets.write(c.client, record[:])
 	}
+	return c.part(l)
+}
+
+// part ends what we send to the client. What it still sends is discarded for a while: closing with unread bytes would
+// reset away what it has not read yet.
+func (c *conn) part(l *loop) (done bool) {
+	c.unroute(l)
 	l.sockets.finish(c.client)
 	c.drop(l, &c.up)
+	c.drop(l, &c.down)
 	c.state = stateLingering
 	c.up.bytes = 0
 	l.timers.SetTimer(c.index, lingerTime)

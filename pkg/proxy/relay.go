@@ -36,6 +36,9 @@ func (c *conn) relay(l *loop) (done bool) {
 	switch {
 	case up == sourceBroke || down == sourceBroke || down == sinkBroke || c.severed && c.down.ended && !c.down.holds():
 		return c.end(l, resultReset)
+	case c.up.finished && c.down.finished && c.single:
+		l.targets[c.target].count(c.listener, resultOK)
+		return c.part(l)
 	case c.up.finished && c.down.finished:
 		return c.end(l, resultOK)
 	}
