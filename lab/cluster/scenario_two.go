@@ -85,6 +85,7 @@ config class 'pond'
 	t.Eventually("the name passes on", func() error { return t.FromWAN(app1, node) })
 	t.Must(t.Route(app1, "Ingress blog/rival", true, gardenServer))
 	plane.KillAPI()
+	time.Sleep(time.Second)
 	t.Must(t.Plane.Ensure(t, apps)) // younger now
 	t.Must(t.Await(t, api.Path("ingresses", "blog", "app1"), t.House.External.IPv4))
 	t.Holds("one cluster's absence gives its names to nobody", time.Second, func() error {
