@@ -85,7 +85,7 @@ func (d *double) writeCA() {
 	d.mu.Lock()
 	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d.certificate.Leaf.Raw})
 	d.mu.Unlock()
-	if err := replaceFile(d.ca, data, false); err != nil {
+	if err := replaceFile(d.ca, data, false, nil); err != nil {
 		d.t.Fatal(err)
 	}
 }

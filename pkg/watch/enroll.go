@@ -1,0 +1,97 @@
+package watch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Enrolment gives a router its credentials for a cluster.
+type Enrolment struct {
+	Server    string // URL of the API server
+	CAFile    string // where the cluster's authority is written to
+	TokenFile string // where the token is written to
+}
+
+// Enroll reads a Secret of type kubernetes.io/service-account-token (`kubectl -n sniroute get secret sniroute-token -o
+// json`), writes its token and authority to files of mode 0600 that belong to the owner of their folder, and tries
+// them. It returns what they may do; an error where they could not be tried says whether they were written.
+func (e Enrolment) Enroll(ctx context.Context, secret io.Reader, logger *slog.Logger) ([]Permission, error) {
+	if _, err := serverURL(e.Server); err != nil {
+		return nil, err
+	}
+	token, authority, err := readSecret(secret)
+	if err != nil {
+		return nil, err
+	}
+	for path, data := range map[string][]byte{e.TokenFile: append(token, '\n'), e.CAFile: authority} {
+		if err := writeCredential(path, data); err != nil {
+			return nil, fmt.Errorf("writing the credentials: %w", err)
+		}
+	}
+	c := &Cluster{Name: "enroll", Servers: []string{e.Server}, CAFile: e.CAFile, TokenFile: e.TokenFile, Sources: Sources(),
+		Logger: logger}
+	permissions, err := c.Try(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s were written, but they cannot be tried: %w", e.TokenFile, e.CAFile, err)
+	}
+	return permissions, nil
+}
+
+// readSecret returns the token and the authority that a Secret holds.
+func readSecret(from io.Reader) (token, authority []byte, err error) {
+	data, err := io.ReadAll(io.LimitReader(from, maxCredential+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the Secret: %w", err)
+	}
+	const how = "pipe in what `kubectl -n " + accessNamespace + " get secret " + accessSecret + " -o json` prints"
+	var secret struct {
+		Kind string            `json:"kind"`
+		Type string            `json:"type"`
+		Data map[string][]byte `json:"data"` // encoding/json takes the base64 off
+	}
+	if len(data) > maxCredential || json.Unmarshal(data, &secret) != nil || secret.Kind != "Secret" {
+		return nil, nil, errors.New("that is no Secret as JSON: " + how)
+	}
+	if secret.Type != "kubernetes.io/service-account-token" {
+		return nil, nil, fmt.Errorf("that Secret is of type %q and holds no token of a ServiceAccount: %s", shorten(secret.Type), how)
+	}
+	token, authority = secret.Data["token"], secret.Data["ca.crt"]
+	if len(token) == 0 || len(authority) == 0 {
+		return nil, nil, errors.New("the cluster has not filled the Secret yet: try again in a moment, and see whether its " +
+			"ServiceAccount is there (`sniroute manifest | kubectl apply -f -`)")
+	}
+	// What is not good is not written over what may be.
+	c := new(credentials)
+	if err := c.setToken(string(token), "the Secret's data.token"); err != nil {
+		return nil, nil, err
+	}
+	if err := c.trust(authority, "the Secret's data[ca.crt]"); err != nil {
+		return nil, nil, err
+	}
+	return token, authority, nil
+}
+
+// writeCredential writes a file as a whole. The daemon, which is not root, must be able to read it, and nobody else: it
+// belongs to the owner of its folder.
+func writeCredential(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	var stat unix.Stat_t
+	if err := unix.Stat(dir, &stat); err != nil {
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	own := func(file *os.File) error {
+		if os.Geteuid() != 0 {
+			return nil
+		}
+		return file.Chown(int(stat.Uid), int(stat.Gid))
+	}
+	return replaceFile(path, data, true, own)
+}
