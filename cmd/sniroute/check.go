@@ -18,6 +18,9 @@ func check(_ context.Context, in invocation) error {
 	for _, w := range warnings {
 		fmt.Fprintf(in.stderr, "warning: %s\n", w)
 	}
+	if bad := new(config.Error); err != nil && !errors.As(err, &bad) {
+		return err
+	}
 	if err == nil {
 		err = errors.Join(c.Loops(ownAddresses().has)...)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -36,7 +37,21 @@ func age(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return now.Sub(t).Round(time.Second).String() + " ago"
+	d := max(now.Sub(t), 0) // a clock may have been put back
+	step := time.Second
+	if d >= time.Hour {
+		step = time.Minute
+	}
+	text := d.Round(step).String() // 1h0m0s
+	for _, zero := range []string{"0s", "0m"} {
+		if rest, ok := strings.CutSuffix(text, zero); ok && strings.ContainsAny(rest[max(len(rest)-1, 0):], "hm") {
+			text = rest
+		}
+	}
+	if d >= 48*time.Hour {
+		text = fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+	return text + " ago"
 }
 
 func join[T interface{ String() string }](list []T) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"runtime"
@@ -23,6 +24,7 @@ type daemon struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	started time.Time
+	atStart config.Main // what is read at the start only is in force from it
 
 	own     atomic.Pointer[addresses]
 	tables  *route.Holder
@@ -36,6 +38,8 @@ type daemon struct {
 
 	reloads chan reloadRequest // to the goroutine that reloads
 
+	looking sync.Mutex // held by lookAround: what was read first is not to overwrite what was read later
+
 	mu      sync.Mutex         // guards what follows
 	config  *config.Config     // in force
 	state   status.ConfigState // of it
@@ -48,7 +52,8 @@ type daemon struct {
 func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *slog.LevelVar, log *slog.Logger) (
 	*daemon, error) {
 	d := &daemon{
-		dir: dir, log: log, level: level, started: time.Now(), tables: new(route.Holder), reloads: make(chan reloadRequest),
+		dir: dir, log: log, level: level, started: time.Now(), atStart: c.Main,
+		tables: new(route.Holder), reloads: make(chan reloadRequest),
 	}
 	own := ownAddresses()
 	d.own.Store(&own)
@@ -56,7 +61,9 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 		return nil, err
 	}
 	var err error
-	if d.control, err = status.OpenControl(c.Main.Control, log); err != nil {
+	if d.control, err = status.OpenControl(c.Main.Control, log); errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: run sniroute as root, or give another path with 'option control' in the section main", err)
+	} else if err != nil {
 		return nil, err
 	}
 	d.proxy, err = proxy.New(proxy.Options{Loops: c.Main.Loops, Local: d.isOwn, Logger: log})
@@ -73,7 +80,7 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	}
 	d.pages = &pages{daemon: d, log: log}
 	if err := d.proxy.Setup(setupOf(c)); err != nil {
-		return nil, errors.Join(err, d.control.Close())
+		return nil, errors.Join(withRemedy(err), d.control.Close())
 	}
 	d.note(c, warnings)
 	return d, nil
@@ -84,6 +91,8 @@ func (d *daemon) isOwn(a netip.Addr) bool { return d.own.Load().has(a) }
 
 // lookAround reads again what is the router's own, and where API servers are.
 func (d *daemon) lookAround() {
+	d.looking.Lock()
+	defer d.looking.Unlock()
 	own := ownAddresses()
 	d.own.Store(&own)
 	d.sources.lookAround()
@@ -103,7 +112,12 @@ func (d *daemon) note(c *config.Config, warnings []config.Warning) {
 	state := status.ConfigState{Path: c.File, Loaded: true, OK: true, Changed: time.Now(), Warnings: []string{}}
 	for _, w := range warnings {
 		state.Warnings = append(state.Warnings, w.String())
-		d.log.Warn("configuration", "warning", w.String())
+	}
+	if c.Main.Control != d.atStart.Control || c.Main.Loops != d.atStart.Loops {
+		state.Warnings = append(state.Warnings, "the options control and loops are read at the start only: restart sniroute")
+	}
+	for _, w := range state.Warnings {
+		d.log.Warn("configuration", "warning", w)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/sniroute/sniroute/pkg/status"
@@ -15,6 +17,9 @@ func explain(ctx context.Context, in invocation) error {
 	names, err := f.parse(in.args, "NAME")
 	if err != nil {
 		return err
+	}
+	if names[0] == "" {
+		return usageError("NAME is empty")
 	}
 	client, err := dial(*f.dir)
 	if err != nil {
@@ -32,11 +37,21 @@ func explain(ctx context.Context, in invocation) error {
 	return err
 }
 
-// explanationText is the explanation for people.
+// explanationText is the explanation for people. Listeners that do the same are one paragraph.
 func explanationText(e status.Explanation) string {
 	var b strings.Builder
+	told := make(map[string]bool)
 	for _, l := range e.Listeners {
-		fmt.Fprintf(&b, "A connection to listener %s for %s:\n", l.Listener, shown(e.Name))
+		if told[l.Listener] {
+			continue
+		}
+		var names []string
+		for _, other := range e.Listeners {
+			if reflect.DeepEqual(other.Steps, l.Steps) {
+				names, told[other.Listener] = append(names, other.Listener), true
+			}
+		}
+		fmt.Fprintf(&b, "A connection to listener %s for %s:\n", strings.Join(slices.Compact(names), " or "), shown(e.Name))
 		stepsText(&b, l.Steps)
 	}
 	fmt.Fprintf(&b, "A question from the LAN for %s:\n", shown(e.Name))
@@ -44,11 +59,12 @@ func explanationText(e status.Explanation) string {
 	return b.String()
 }
 
+// stepsText lists what was looked at. The last step is what happens.
 func stepsText(b *strings.Builder, steps []status.Step) {
-	for _, s := range steps {
-		mark := " "
-		if s.Matched {
-			mark = "*"
+	for i, s := range steps {
+		mark := "  "
+		if i == len(steps)-1 {
+			mark = "=>"
 		}
 		fmt.Fprintf(b, "  %s %s: %s\n", mark, shown(s.Rule), shown(s.Detail))
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // defaultDir is where OpenWrt keeps configurations.
@@ -31,7 +33,9 @@ func newFlags(json bool) flags {
 func (f flags) parse(args []string, names ...string) ([]string, error) {
 	var rest []string
 	for len(args) > 0 {
-		if err := f.Parse(args); err != nil {
+		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return nil, helpError(f.help())
+		} else if err != nil {
 			return nil, usageError(err.Error())
 		}
 		if f.NArg() == 0 {
@@ -47,4 +51,12 @@ func (f flags) parse(args []string, names ...string) ([]string, error) {
 		return nil, usageError(fmt.Sprintf("what is %q for?", rest[len(names)]))
 	}
 	return rest, nil
+}
+
+// help lists the flags.
+func (f flags) help() string {
+	var b strings.Builder
+	f.SetOutput(&b)
+	f.PrintDefaults()
+	return b.String()
 }

@@ -4,7 +4,7 @@
 // This package is wiring: it knows the configuration and every other package, and decides nothing by itself. One file
 // holds one subcommand, or one part of the daemon:
 //
-//	              sources.go             keeper.go             serve.go
+//	              sources.go             keeper.go             run.go
 //	watch.Manifests ──┐                                  ┌──▶ proxy.Proxy        connections
 //	watch.Cluster   ──┼─ claims ─▶ route.Build ─▶ Table ─┼──▶ dnsmasq.Publisher  the LAN's DNS
 //	                  │               ▲                  └──▶ status.Server      page, metrics, commands
@@ -14,7 +14,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -67,6 +66,11 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
+// A helpError is what a call asks for that asks for help.
+type helpError string
+
+func (e helpError) Error() string { return string(e) }
+
 // execute runs the command that the arguments name and returns the exit code.
 func execute(ctx context.Context, in invocation) int {
 	if len(in.args) == 0 {
@@ -96,10 +100,11 @@ func report(c command, in invocation, err error) int {
 	switch err := err.(type) {
 	case nil:
 		return exitOK
+	case helpError:
+		fmt.Fprintf(in.stdout, "usage: sniroute %s %s\n%s\n%s", c.name, c.arguments, c.help, err)
+		return exitOK
 	case usageError:
-		if err != usageError(flag.ErrHelp.Error()) {
-			fmt.Fprintf(in.stderr, "sniroute %s: %v\n", c.name, err)
-		}
+		fmt.Fprintf(in.stderr, "sniroute %s: %v\n", c.name, err)
 		fmt.Fprintf(in.stderr, "usage: sniroute %s %s\n", c.name, c.arguments)
 		return exitUsage
 	default:

@@ -51,15 +51,11 @@ func (d *daemon) reload(ctx context.Context) error {
 		err = errors.Join(c.Loops(d.isOwn)...)
 	}
 	if err == nil {
-		err = d.proxy.Setup(setupOf(c))
+		err = withRemedy(d.proxy.Setup(setupOf(c)))
 	}
 	if err != nil {
 		d.refuse(err)
 		return err
-	}
-	before := d.inForce()
-	if c.Main.Control != before.Main.Control || c.Main.Loops != before.Main.Loops {
-		d.log.Warn("the options control and loops are read at the start only: restart sniroute")
 	}
 	d.note(c, warnings)
 	d.lookAround()
@@ -80,13 +76,6 @@ func (d *daemon) refuse(err error) {
 	for line := range strings.Lines(err.Error()) {
 		d.log.Error("the new configuration is refused, the old one stays", "error", strings.TrimSpace(line))
 	}
-}
-
-// inForce returns the configuration that is in force.
-func (d *daemon) inForce() *config.Config {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.config
 }
 
 // pagesOf is what the configuration says to the status server.

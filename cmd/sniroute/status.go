@@ -38,17 +38,16 @@ func showStatus(ctx context.Context, in invocation) error {
 func statusText(r status.Report, now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "sniroute %s, started %s", r.Version, age(r.Started, now))
-	if r.Ready {
+	switch {
+	case !r.Ready:
+		b.WriteString(": it waits\n")
+	case !r.Config.OK || r.DNS.Error != "" || len(r.Warnings) > 0:
+		b.WriteString(": it routes, but not all that is configured works\n")
+	default:
 		b.WriteString(": all that is configured works\n")
-	} else {
-		b.WriteString(": not all that is configured works\n")
 	}
-	for _, reason := range r.Waiting {
-		fmt.Fprintf(&b, "  waiting: %s\n", shown(reason))
-	}
-	for _, w := range r.Warnings {
-		fmt.Fprintf(&b, "  warning: %s\n", shown(w))
-	}
+	list(&b, "waiting: ", r.Waiting)
+	list(&b, "warning: ", r.Warnings)
 	configText(&b, r.Config, now)
 	for _, l := range r.Listeners {
 		listenerText(&b, l, r.Traffic)
@@ -57,8 +56,8 @@ func statusText(r status.Report, now time.Time) string {
 		sourceText(&b, s, now)
 	}
 	dnsText(&b, r.DNS, now)
-	fmt.Fprintf(&b, "connections: %d now, %d of them with an unfinished hello (%d bytes); at most %d\n",
-		r.Traffic.Active, r.Traffic.Peeking, r.Traffic.PeekBytes, r.Traffic.Limit)
+	fmt.Fprintf(&b, "connections: %d now, %d of them with an unfinished hello (%s); at most %d\n",
+		r.Traffic.Active, r.Traffic.Peeking, bytesText(uint64(r.Traffic.PeekBytes)), r.Traffic.Limit)
 	for _, backend := range r.Traffic.Backends {
 		backendText(&b, backend)
 	}
@@ -69,13 +68,9 @@ func configText(b *strings.Builder, c status.ConfigState, now time.Time) {
 	fmt.Fprintf(b, "configuration %s, taken over %s\n", shown(c.Path), age(c.Changed, now))
 	if !c.OK {
 		b.WriteString("  the newest one is refused:\n")
-		for line := range strings.Lines(c.Error) {
-			fmt.Fprintf(b, "    %s\n", shown(strings.TrimRight(line, "\n")))
-		}
+		list(b, "  ", strings.Split(c.Error, "\n"))
 	}
-	for _, w := range c.Warnings {
-		fmt.Fprintf(b, "  warning: %s\n", shown(w))
-	}
+	list(b, "warning: ", c.Warnings)
 }
 
 func listenerText(b *strings.Builder, l status.ListenerState, t status.Traffic) {
@@ -88,8 +83,14 @@ func listenerText(b *strings.Builder, l status.ListenerState, t status.Traffic) 
 			continue
 		}
 		fmt.Fprintf(b, ", %d connections", n.Accepted)
+		var refused []string
 		for _, reason := range slices.Sorted(maps.Keys(n.Rejected)) {
-			fmt.Fprintf(b, ", %d refused: %s", n.Rejected[reason], reason)
+			if n.Rejected[reason] > 0 {
+				refused = append(refused, fmt.Sprintf("%d %s", n.Rejected[reason], reason))
+			}
+		}
+		if len(refused) > 0 {
+			fmt.Fprintf(b, "; refused: %s", strings.Join(refused, ", "))
 		}
 	}
 	b.WriteByte('\n')
@@ -111,30 +112,30 @@ func sourceText(b *strings.Builder, s status.SourceState, now time.Time) {
 		fmt.Fprintf(b, ", read %s", age(s.LastSync, now))
 	}
 	b.WriteByte('\n')
-	for _, e := range s.Errors {
-		fmt.Fprintf(b, "  %s\n", shown(e))
-	}
-	for _, w := range s.Warnings {
-		fmt.Fprintf(b, "  warning: %s\n", shown(w))
-	}
+	list(b, "", s.Errors)
+	list(b, "warning: ", s.Warnings)
 }
 
 func dnsText(b *strings.Builder, d status.DNSState, now time.Time) {
-	if !d.Enabled {
+	switch {
+	case !d.Enabled:
 		b.WriteString("LAN DNS: left alone\n")
 		return
+	case d.Published.IsZero():
+		b.WriteString("LAN DNS: nothing is published yet\n")
+	default:
+		fmt.Fprintf(b, "LAN DNS: %d names, mode %s, published %s", d.Records, d.Mode, age(d.Published, now))
+		if d.Notify == "none" {
+			b.WriteString("; dnsmasq is not told (notify none)")
+		} else if d.Notify != "" {
+			fmt.Fprintf(b, "; dnsmasq is told by %s", d.Notify)
+		}
+		b.WriteByte('\n')
 	}
-	fmt.Fprintf(b, "LAN DNS: %d names, published %s", d.Records, age(d.Published, now))
-	if d.Notify != "" {
-		fmt.Fprintf(b, " (dnsmasq is told by: %s)", d.Notify)
-	}
-	b.WriteByte('\n')
 	if d.Error != "" {
-		fmt.Fprintf(b, "  %s\n", shown(d.Error))
+		list(b, "", strings.Split(d.Error, "\n"))
 	}
-	for _, w := range d.Warnings {
-		fmt.Fprintf(b, "  warning: %s\n", shown(w))
-	}
+	list(b, "warning: ", d.Warnings)
 }
 
 func backendText(b *strings.Builder, t status.BackendTraffic) {
@@ -142,8 +143,8 @@ func backendText(b *strings.Builder, t status.BackendTraffic) {
 	for _, c := range t.Connections {
 		ended += c.Count
 	}
-	fmt.Fprintf(b, "backend %s: %d connections now, %d before, %d bytes to it, %d back\n",
-		shown(t.Name), t.Active, ended, t.ToBackend, t.ToClient)
+	fmt.Fprintf(b, "backend %s: %d connections now, %d before, %s to it, %s back\n",
+		shown(t.Name), t.Active, ended, bytesText(t.ToBackend), bytesText(t.ToClient))
 	for _, s := range t.Servers {
 		up := "up"
 		if !s.Up {
@@ -155,4 +156,23 @@ func backendText(b *strings.Builder, t status.BackendTraffic) {
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// list writes what concerns the line above, one line each.
+func list(b *strings.Builder, mark string, texts []string) {
+	for _, text := range texts {
+		fmt.Fprintf(b, "  %s%s\n", mark, shown(text))
+	}
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n uint64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	v, units := float64(n)/1000, []string{"kB", "MB", "GB", "TB"}
+	for v >= 999.5 && len(units) > 1 {
+		v, units = v/1000, units[1:]
+	}
+	return fmt.Sprintf("%.3g %s", v, units[0])
 }

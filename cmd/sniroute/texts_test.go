@@ -62,16 +62,17 @@ func TestStatusText(t *testing.T) {
 					Errors: []string{"the API server does not answer"}},
 				{Name: "new", Kind: "cluster"},
 			},
-			DNS:      status.DNSState{Enabled: true, Records: 2, Notify: "signal", Error: "dnsmasq does not run"},
+			DNS: status.DNSState{Enabled: true, Mode: "hosts", Records: 2, Published: now.Add(-90 * time.Minute),
+				Notify: "signal", Error: "publishing: no room\ntelling dnsmasq: it does not run"},
 			Warnings: []string{"the status page is not served: address already in use"},
 		},
 		Traffic: status.Traffic{
 			Active: 3, Peeking: 1, PeekBytes: 100, Limit: 1000,
 			Listeners: []status.ListenerTraffic{
-				{Name: "https", Accepted: 10, Rejected: map[string]uint64{"not_tls": 2, "malformed": 1}},
+				{Name: "https", Accepted: 10, Rejected: map[string]uint64{"not_tls": 2, "malformed": 1, "limit": 0}},
 			},
 			Backends: []status.BackendTraffic{{
-				Name: "demo/" + hostile, Active: 2, ToBackend: 1000, ToClient: 2000,
+				Name: "demo/" + hostile, Active: 2, ToBackend: 999, ToClient: 48_250_000,
 				Connections: []status.ConnectionCount{{Listener: "https", Result: "ok", Count: 5}},
 				Servers:     []status.ServerTraffic{{Address: at, Up: true}, {Address: at, Failed: 3}},
 			}},
@@ -100,12 +101,42 @@ func TestRoutesText(t *testing.T) {
 func TestExplanationText(t *testing.T) {
 	golden(t, "explain.txt", explanationText(status.Explanation{
 		Name: hostile,
-		Listeners: []status.Decision{{Listener: "https", Steps: []status.Step{
-			{Rule: "Ingress default/" + hostile, Detail: "refused, name"},
-			{Rule: "default backend", Matched: true, Detail: "to backend nas"},
-		}}},
+		Listeners: []status.Decision{
+			{Listener: "https", Steps: []status.Step{
+				{Rule: "Ingress default/" + hostile, Detail: "refused, name"},
+				{Rule: "default backend", Matched: true, Detail: "to backend nas"},
+			}},
+			{Listener: "inside", Steps: []status.Step{
+				{Rule: "default backend", Matched: true, Detail: "refused"},
+			}},
+			{Listener: "more", Steps: []status.Step{
+				{Rule: "Ingress default/" + hostile, Detail: "refused, name"},
+				{Rule: "default backend", Matched: true, Detail: "to backend nas"},
+			}},
+		},
 		DNS: []status.Step{{Rule: "DNS upstream", Matched: true, Detail: "asked for upstream"}},
 	}))
+}
+
+func TestNumbersForPeople(t *testing.T) {
+	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	for d, want := range map[time.Duration]string{
+		0: "0s ago", -time.Hour: "0s ago", 10 * time.Second: "10s ago", time.Minute: "1m ago", 610 * time.Second: "10m10s ago",
+		time.Hour: "1h ago", 10 * time.Hour: "10h ago", 100 * time.Minute: "1h40m ago", 47 * time.Hour: "47h ago",
+		50 * time.Hour: "2 days ago",
+	} {
+		if got := age(now.Add(-d), now); got != want {
+			t.Errorf("%v: got %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[uint64]string{
+		0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 123_456: "123 kB", 999_499: "999 kB", 999_600: "1 MB",
+		1 << 40: "1.1 TB", 1 << 63: "9.22e+06 TB",
+	} {
+		if got := bytesText(n); got != want {
+			t.Errorf("%d: got %q, want %q", n, got, want)
+		}
+	}
 }
 
 // TestCommandLine: flags stand anywhere, and what is wrong is said with the usage.
@@ -126,7 +157,7 @@ func TestCommandLine(t *testing.T) {
 		{"version", exitOK, "sniroute "},
 		{"version now", exitUsage, `what is "now" for?`},
 		{"version -x", exitUsage, "not defined: -x"},
-		{"version -h", exitUsage, "usage: sniroute version"},
+		{"version -h", exitOK, "usage: sniroute version"},
 		{"explain -c " + dir, exitUsage, "NAME is missing"},
 		{"explain a -c " + idle, exitFailed, "sniroute does not run"},
 		{"routes -json -c " + idle, exitFailed, "sniroute does not run"},

@@ -40,7 +40,7 @@ func mainOptions() []Option {
 		{Name: "status_listen", Type: listen(), List: true, Default: "127.0.0.1:1936",
 			Help: "Where the status page, the API and the metrics are served"},
 		{Name: "status_allow", Type: network(), List: true, Help: "Who may ask for them beyond the router itself"},
-		{Name: "control", Type: file(), Default: "/var/run/sniroute/control.sock",
+		{Name: "control", Type: socket(), Default: "/var/run/sniroute/control.sock",
 			Help: "The socket over which the commands reach the daemon"},
 		{Name: "state_file", Type: file(), Default: "/etc/sniroute/state.json", Pending: true,
 			Help: "The last known claims, for a start without the cluster"},

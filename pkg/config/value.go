@@ -146,6 +146,18 @@ func file() Type {
 	}}
 }
 
+// socket takes an absolute path that a unix socket can have (unix(7): 107 bytes), as string.
+func socket() Type {
+	const most = 107
+	return Type{Name: "path", parse: func(s string) (any, error) {
+		v, err := file().parse(s)
+		if err == nil && len(v.(string)) > most {
+			return nil, fmt.Errorf("is too long for a socket: give a path of at most %d bytes", most)
+		}
+		return v, err
+	}}
+}
+
 // word takes a name that other programs gave: a firewall zone, a namespace, a class.
 func word() Type {
 	return Type{Name: "name", parse: func(s string) (any, error) {

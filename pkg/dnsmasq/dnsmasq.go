@@ -200,7 +200,9 @@ func Withdraw(ctx context.Context, o Options) error {
 func (p *Publisher) publish(ctx context.Context, records []route.Record) bool {
 	content := p.content(records)
 	err := errors.Join(p.write(content), p.do(ctx, content))
-	p.note(content, err)
+	if ctx.Err() == nil { // what fails because the daemon ends is no news
+		p.note(content, err)
+	}
 	return err == nil
 }
 

@@ -39,6 +39,8 @@ func Dial(path string) (*Client, error) {
 		return c, conn.Close()
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ECONNREFUSED):
 		return nil, fmt.Errorf("%w: nobody answers at %s", ErrNotRunning, path)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("asking the daemon: %w: only root and the daemon's own user may", err)
 	}
 	return nil, fmt.Errorf("asking the daemon: %w", err)
 }
