@@ -25,7 +25,7 @@ const (
 // run is the daemon. It returns when ctx ends, which SIGTERM does.
 func run(ctx context.Context, in invocation) error {
 	f := newFlags(false)
-	logTo := f.String("log", logging.Auto, "where the log `goes`: auto, syslog or stderr")
+	logTo := f.String("log", logging.Auto, "`where` the log goes: auto, syslog or stderr")
 	if _, err := f.parse(in.args); err != nil {
 		return err
 	}
