@@ -138,10 +138,10 @@ func (d *daemon) Status() status.Status {
 	}
 	for _, l := range c.Listeners {
 		state := status.ListenerState{
-			Name: l.Name, Protocol: "tls", Addresses: l.Listen, Default: l.DefaultBackend, Open: !l.HTTP,
+			Name: l.Name, Protocol: "tls", Addresses: l.Listen, Default: l.DefaultBackend, Open: true,
 		}
 		if l.HTTP {
-			state.Protocol, state.Error = "http", "plain HTTP is not served yet"
+			state.Protocol = "http"
 		}
 		s.Listeners = append(s.Listeners, state)
 	}

@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,22 @@ func TestDaemon(t *testing.T) {
 			return len(refused) == 1 && refused[0].Host == "www.google.com" && refused[0].Reason == "domain"
 		})
 		h.certificate("www.google.com", "nas") // as if nobody had claimed it
+	})
+
+	t.Run("plain HTTP", func(t *testing.T) {
+		request, err := http.NewRequest("GET", fmt.Sprintf("http://127.0.0.1:%d/a?b", h.httpPort), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = "app.example.com"
+		answer, err := new(http.Transport).RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if where := answer.Header.Get("Location"); answer.StatusCode != 308 || where != "https://app.example.com/a?b" {
+			t.Errorf("got %d to %q", answer.StatusCode, where)
+		}
 	})
 
 	t.Run("explain", func(t *testing.T) {
@@ -176,12 +193,13 @@ type home struct {
 	dir              string
 	binary           string
 	port, statusPort int
+	httpPort         int
 	nas, app         net.Addr
 }
 
 func newHome(t *testing.T) *home {
 	t.Helper()
-	h := &home{t: t, dir: t.TempDir(), port: freePort(t), statusPort: freePort(t)}
+	h := &home{t: t, dir: t.TempDir(), port: freePort(t), statusPort: freePort(t), httpPort: freePort(t)}
 	h.binary = filepath.Join(h.dir, "sniroute-program")
 	build := exec.Command("go", "build", "-o", h.binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -219,6 +237,9 @@ config sniroute 'main'
 config listener 'https'
 	list listen '127.0.0.1:%[3]d'
 	option default_backend 'nas'
+config listener 'http'
+	option proto 'http'
+	list listen '127.0.0.1:%[7]d'
 config backend 'nas'
 	list server '%[4]s'
 config backend 'app'
@@ -237,7 +258,7 @@ config dns 'dns'
 	option hosts_file '%[1]s/hosts'
 	option servers_file '%[1]s/servers'
 	option notify 'none'
-`, h.dir, h.statusPort, h.port, h.nas, h.app, backend)
+`, h.dir, h.statusPort, h.port, h.nas, h.app, backend, h.httpPort)
 }
 
 func (h *home) manifest(name, host, address string) {

@@ -101,9 +101,6 @@ func (d *daemon) firstTable(ctx context.Context) {
 // greet says what the daemon serves, and what it waits for.
 func (d *daemon) greet(c *config.Config) {
 	for _, l := range c.Listeners {
-		if l.HTTP {
-			continue // not served yet, as a warning of the configuration says
-		}
 		d.log.Info("listening", "listener", l.Name, "addresses", l.Listen)
 	}
 	if len(c.Listeners) == 0 {

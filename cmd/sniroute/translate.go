@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -32,7 +33,9 @@ func policyOf(c *config.Config) route.Policy {
 		p.Backends = append(p.Backends, backendOf(s))
 	}
 	for _, s := range c.Listeners {
-		p.Listeners = append(p.Listeners, route.Listener{Name: s.Name, Default: s.DefaultBackend})
+		p.Listeners = append(p.Listeners, route.Listener{
+			Name: s.Name, Default: s.DefaultBackend, RoutesHTTP: s.HTTP && s.HTTPRoute,
+		})
 	}
 	p.Router.APIServers, p.Router.APINames = configuredAPIServers(c.Clusters)
 	return p
@@ -128,8 +131,24 @@ func setupOf(c *config.Config) proxy.Setup {
 	for _, l := range c.Listeners {
 		s.Listeners = append(s.Listeners, proxy.Listener{
 			Name: l.Name, HTTP: l.HTTP, Addresses: l.Listen, InspectDelay: l.InspectDelay, NonTLS: l.NonTLS,
+			HTTPRoute: l.HTTPRoute, HTTPSPort: httpsPort(c.Listeners), ACMEInternal: l.ACMEInternal,
 			AcceptProxy: l.AcceptProxy, Allow: l.Allow, Deny: l.Deny,
 		})
 	}
 	return s
+}
+
+// httpsPort is where plain HTTP is redirected to: 443 if it leads to a listener, else the first port that does.
+func httpsPort(listeners []config.Listener) uint16 {
+	var first uint16
+	for _, l := range listeners {
+		switch {
+		case l.HTTP:
+		case l.WANPort == 443:
+			return 443
+		case first == 0:
+			first = l.WANPort
+		}
+	}
+	return cmp.Or(first, 443)
 }

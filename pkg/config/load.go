@@ -209,6 +209,7 @@ func readListener(s *sectionReader) Listener {
 	if l.HTTP && !s.given("wan_port") {
 		l.WANPort = 80
 	}
+	checkProto(s, &l)
 	return l
 }
 

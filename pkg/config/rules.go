@@ -17,6 +17,7 @@ func (r *reader) rules(c *Config) {
 	r.checkHosts(c)
 	r.checkLoops(c)
 	r.checkFiles(c)
+	r.checkProxyPorts(c)
 }
 
 // checkCredentials: kubeconfig, or server and token, and never both.
@@ -38,6 +39,19 @@ func checkCredentials(s *sectionReader) {
 	}
 }
 
+// checkProto warns about what a listener of its kind does not use.
+func checkProto(s *sectionReader, l *Listener) {
+	proto, names := "tls", []string{"http_mode", "acme_internal"}
+	if l.HTTP {
+		proto, names = "http", []string{"non_tls"}
+	}
+	for _, name := range names {
+		if s.given(name) && s.enabled {
+			s.warn(s.section, name, s.section.Option(name).Line(), "has no effect with proto '"+proto+"'")
+		}
+	}
+}
+
 // checkSelectors: a class selects something, and an exposing one says which addresses.
 func checkSelectors(s *sectionReader, c *Class) {
 	names := []string{"class", "gateway", "namespace", "match_address", "match_host"}
@@ -48,6 +62,37 @@ func checkSelectors(s *sectionReader, c *Class) {
 		s.warn(s.section, "expose", s.section.Option("expose").Line(),
 			"exposes whatever address the objects' status says: add match_address or address, so that one can be sure which")
 	}
+	if c.Options.SendProxy != "none" && c.HTTPSPort == 443 {
+		s.warn(s.section, "send_proxy", s.section.Option("send_proxy").Line(),
+			"servers get a PROXY protocol header on port 443, where the LAN's clients, whom DNS sends to the same address,"+
+				" send none: have them expect it on a port of its own, and give that as https_port")
+	}
+}
+
+// checkProxyPorts warns where the LAN's clients connect, by a route's DNS, to a port that expects a PROXY header.
+func (r *reader) checkProxyPorts(c *Config) {
+	backends := make(map[string]*Backend, len(c.Backends))
+	for i := range c.Backends {
+		backends[c.Backends[i].Name] = &c.Backends[i]
+	}
+	for _, route := range c.Routes {
+		b := backends[route.Backend]
+		if b == nil || b.Options.SendProxy == "none" {
+			continue
+		}
+		for _, f := range r.found {
+			if f.section.Name == route.Name && f.section.Type == "route" && f.option.Name == "dns" && b.at(f.value.(netip.Addr), 443) {
+				r.warn(f.section, "dns", f.line, fmt.Sprintf("%s is a server of backend '%s', which gets a PROXY protocol"+
+					" header on port 443; the LAN's clients, whom DNS sends there, send none: use a port of its own for that",
+					quoted(f.text), b.Name))
+			}
+		}
+	}
+}
+
+// at reports whether one of the servers has that address and port.
+func (b *Backend) at(a netip.Addr, port uint16) bool {
+	return slices.ContainsFunc(b.Servers, func(s Server) bool { return s.Address == netip.AddrPortFrom(a, port) })
 }
 
 // checkReferences: a name refers to a section that is there and enabled.

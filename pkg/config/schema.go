@@ -61,8 +61,7 @@ func mainOptions() []Option {
 func listenerOptions() []Option {
 	return []Option{
 		enabled(),
-		{Name: "proto", Type: choice("tls", "http"), Default: "tls", PendingValues: []string{"http"},
-			Help: "What is spoken on it"},
+		{Name: "proto", Type: choice("tls", "http"), Default: "tls", Help: "What is spoken on it"},
 		{Name: "listen", Type: listen(), List: true, Default: ":8443",
 			Help: "Address and port; ':PORT' is every address. For http the default is ':8080'"},
 		{Name: "wan_port", Type: number(0, 65535), Default: "443",
@@ -78,13 +77,13 @@ func listenerOptions() []Option {
 			Help: "How long a client may take to say hello"},
 		{Name: "non_tls", Type: wordOrReference([]string{"reject", "default"}, "backend"), Default: "reject",
 			Help: "What is not TLS, or silent for inspect_delay: refuse it, or its backend"},
-		{Name: "accept_proxy", Type: network(), List: true, Pending: true,
+		{Name: "accept_proxy", Type: network(), List: true,
 			Help: "Peers that must, and alone may, send a PROXY protocol header"},
 		{Name: "allow", Type: network(), List: true, Help: "The only client networks that may connect"},
 		{Name: "deny", Type: network(), List: true, Help: "Client networks that may not"},
-		{Name: "http_mode", Type: choice("acme", "route"), Default: "acme", Pending: true,
+		{Name: "http_mode", Type: choice("acme", "route"), Default: "acme",
 			Help: "acme: ACME challenges pass, the rest is redirected to https; route: by Host, as for tls"},
-		{Name: "acme_internal", Type: boolean(), Default: "0", Pending: true,
+		{Name: "acme_internal", Type: boolean(), Default: "0",
 			Help: "1: challenges for hosts that are not exposed pass too"},
 	}
 }
@@ -119,7 +118,7 @@ func poolOptions() []Option {
 			Help: "How long a server may take to accept"},
 		{Name: "idle_timeout", Type: duration(time.Second, 30*day), Default: "1h",
 			Help: "No bytes either way for so long ends a connection"},
-		{Name: "send_proxy", Type: choice("none", "v1", "v2"), Default: "none", Pending: true,
+		{Name: "send_proxy", Type: choice("none", "v1", "v2"), Default: "none",
 			Help: "The PROXY protocol header that servers get"},
 		{Name: "source", Type: choice("router", "client"), Default: "router", Pending: true,
 			Help: "Whose address the servers see"},
