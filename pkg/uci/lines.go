@@ -31,7 +31,7 @@ func (l *lines) getln(offset int) {
 		l.size = firstSize
 	}
 	if offset >= l.size-1 {
-		l.size *= 2
+		l.grow()
 	}
 	l.current = l.newlines + 1
 	end := offset
@@ -46,7 +46,14 @@ func (l *lines) getln(offset int) {
 			l.complete++
 			return
 		}
-		l.size = min(l.size*2, lastSize)
+		l.grow()
+	}
+}
+
+// grow doubles libuci's buffer, which must not overflow where int has 32 bits.
+func (l *lines) grow() {
+	if l.size < lastSize {
+		l.size *= 2
 	}
 }
 
