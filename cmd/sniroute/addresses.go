@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -23,12 +24,18 @@ func (a addresses) has(addr netip.Addr) bool {
 	return found || addr.IsLoopback() || addr.IsUnspecified()
 }
 
-// ownAddresses asks the kernel.
+// ownAddresses asks the kernel. Where it does not tell, none are known.
 func ownAddresses() addresses {
+	own, _ := readAddresses()
+	return own
+}
+
+// readAddresses asks the kernel.
+func readAddresses() (addresses, error) {
 	var own addresses
 	list, err := net.InterfaceAddrs()
 	if err != nil {
-		return nil // the next look will tell
+		return nil, fmt.Errorf("reading the router's addresses: %w", err)
 	}
 	for _, a := range list {
 		if n, ok := a.(*net.IPNet); ok {
@@ -38,8 +45,11 @@ func ownAddresses() addresses {
 		}
 	}
 	slices.SortFunc(own, netip.Addr.Compare)
-	return slices.Compact(own)
+	return slices.Compact(own), nil
 }
+
+// lookPause is the least time between two looks at the router's addresses: IPv6 ones are announced again and again.
+const lookPause = 250 * time.Millisecond
 
 // whenAddressesChange calls look whenever an address of the router comes or goes, and every now and then in case that
 // was missed, until ctx ends.
@@ -69,6 +79,11 @@ func whenAddressesChange(ctx context.Context, every time.Duration, log *slog.Log
 		case <-ticks.C:
 		}
 		look()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookPause):
+		}
 	}
 }
 

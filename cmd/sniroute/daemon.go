@@ -55,12 +55,14 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 		dir: dir, log: log, level: level, started: time.Now(), atStart: c.Main,
 		tables: new(route.Holder), reloads: make(chan reloadRequest),
 	}
-	own := ownAddresses()
+	own, err := readAddresses()
+	if err != nil {
+		return nil, err
+	}
 	d.own.Store(&own)
 	if err := errors.Join(c.Loops(own.has)...); err != nil {
 		return nil, err
 	}
-	var err error
 	if d.control, err = status.OpenControl(c.Main.Control, log); errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w: run sniroute as root, or give another path with 'option control' in the section main", err)
 	} else if err != nil {
@@ -93,10 +95,14 @@ func (d *daemon) isOwn(a netip.Addr) bool { return d.own.Load().has(a) }
 func (d *daemon) lookAround() {
 	d.looking.Lock()
 	defer d.looking.Unlock()
-	own := ownAddresses()
+	own, ownErr := readAddresses()
+	if ownErr != nil {
+		own = *d.own.Load() // better than none: a cluster could claim one
+	}
 	d.own.Store(&own)
 	d.sources.lookAround()
 	facts, err := routerFacts(d.dir, own)
+	err = errors.Join(ownErr, err)
 	d.keeper.setRouter(facts)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -113,8 +119,17 @@ func (d *daemon) note(c *config.Config, warnings []config.Warning) {
 	for _, w := range warnings {
 		state.Warnings = append(state.Warnings, w.String())
 	}
-	if c.Main.Control != d.atStart.Control || c.Main.Loops != d.atStart.Loops {
-		state.Warnings = append(state.Warnings, "the options control and loops are read at the start only: restart sniroute")
+	for _, o := range []struct {
+		name    string
+		changed bool
+	}{
+		{"control", c.Main.Control != d.atStart.Control},
+		{"loops", c.Main.Loops != d.atStart.Loops},
+		{"state_file", c.Main.StateFile != d.atStart.StateFile},
+	} {
+		if o.changed {
+			state.Warnings = append(state.Warnings, "option "+o.name+" has changed and is read at the start only: restart sniroute")
+		}
 	}
 	for _, w := range state.Warnings {
 		d.log.Warn("configuration", "warning", w)
