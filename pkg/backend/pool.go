@@ -1,9 +1,31 @@
-// Package backend holds what changes about a pool of servers while the daemon runs: whose turn it is, who is up, how many
-// connections each one carries. The pool's description is a route.Backend and never changes.
+// Package backend holds what changes about pools of servers while the daemon runs: whose turn it is, which client
+// returns to which server, who is up, how many connections each one carries. A pool's description is a route.Backend
+// and never changes.
+//
+//	var set backend.Set
+//	pools := set.Update(table.Backends, backend.NamesOf(table)) // again at each new table: what is the same keeps its state
+//	go set.Check(ctx, logger)                                   // asks the servers whether they are up
+//
+// For each connection:
+//
+//	key := pool.Key(client, sessionID)
+//	server, ok := pool.Pick(client, key, tried)   // ok is false where no server is left
+//	pool.Opened(server)
+//	pool.Connected(server, key)                   // or pool.Failed(server, why), and Pick again
+//	pool.Closed(server)
+//
+// A client that is remembered returns to its server while that is up. Other choices are made among the servers that are
+// up and were not tried yet, by the pool's balance; backup servers only where no other is left, the first one first.
+//
+// A server is up until its first check, and that alone takes it down. Then so many failures in a row as the backend's
+// check_fall says take it down, and so many good checks in a row as check_rise says bring it up again. A connect for a
+// client that fails counts as a failure, one that succeeds ends a row of such; a lack of our own (ports, memory) counts
+// as neither. Servers that are not checked are always up.
 package backend
 
 import (
-	"slices"
+	"hash/maphash"
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/sniroute/sniroute/pkg/route"
@@ -21,90 +43,35 @@ func (t Tried) Has(server int) bool { return t&(1<<server) != 0 }
 // With returns t and the server.
 func (t Tried) With(server int) Tried { return t | 1<<server }
 
-// A Pool is the state of one backend. All methods may be called from any goroutine; none blocks.
+// A Pool is the state of one backend. All methods may be called from any goroutine; none waits for I/O.
 type Pool struct {
 	Backend route.Backend // not to be changed
 
 	order   []uint8 // the servers' indexes, each as often as its weight, spread evenly; backup servers are not in it
 	turn    atomic.Uint32
+	hashes  []uint64 // of the servers' addresses
 	servers []server
+	checks  []*check    // by server; nil: not checked
+	sticks  *stickTable // nil: nothing is remembered
+	seed    maphash.Seed
 }
 
 type server struct {
 	active atomic.Int32
 	failed atomic.Uint32
-	down   atomic.Bool
 }
 
-// New returns a Pool whose servers are all up. Servers past MaxServers are never picked.
+// New returns a Pool that stands alone: its servers are not checked and its clients not remembered. Servers past
+// MaxServers are never picked.
 func New(b route.Backend) *Pool {
-	servers := min(len(b.Servers), MaxServers)
-	return &Pool{Backend: b, order: spread(b.Servers[:servers]), servers: make([]server, servers)}
-}
-
-// spread returns the order in which servers take turns, by the smooth weighted round robin that nginx uses: at each turn
-// everyone gains its weight, and who has the most is chosen and pays the total. Equal weights collapse to one turn each.
-func spread(servers []route.Server) []uint8 {
-	divisor, total := 0, 0
-	for _, s := range servers {
-		if !s.Backup {
-			divisor = gcd(max(int(s.Weight), 1), divisor)
-			total += max(int(s.Weight), 1)
-		}
+	servers := b.Servers[:min(len(b.Servers), MaxServers)]
+	return &Pool{
+		Backend: b,
+		order:   spread(servers),
+		hashes:  serverHashes(servers),
+		servers: make([]server, len(servers)),
+		checks:  make([]*check, len(servers)),
 	}
-	if total == 0 {
-		return nil
-	}
-	credit := make([]int, len(servers))
-	order := make([]uint8, total/divisor)
-	for i := range order {
-		best := -1
-		for j, s := range servers {
-			if s.Backup {
-				continue
-			}
-			credit[j] += max(int(s.Weight), 1) / divisor
-			if best < 0 || credit[j] > credit[best] {
-				best = j
-			}
-		}
-		credit[best] -= len(order)
-		order[i] = uint8(best)
-	}
-	return order
-}
-
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
-}
-
-// Pick returns the index of the server whose turn it is, among those that are up and not yet tried; backup servers only
-// where no other is left. It reports false where none is left.
-func (p *Pool) Pick(tried Tried) (server int, ok bool) {
-	if len(p.order) > 0 {
-		turn := int(p.order[(p.turn.Add(1)-1)%uint32(len(p.order))])
-		if p.usable(turn, tried, false) {
-			return turn, true
-		}
-		for i := range p.servers {
-			if next := (turn + i) % len(p.servers); p.usable(next, tried, false) {
-				return next, true
-			}
-		}
-	}
-	for i := range p.servers {
-		if p.usable(i, tried, true) {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-func (p *Pool) usable(server int, tried Tried, backup bool) bool {
-	return p.Backend.Servers[server].Backup == backup && !tried.Has(server) && !p.servers[server].down.Load()
 }
 
 // Opened counts a connection to the server; Closed ends it.
@@ -113,8 +80,21 @@ func (p *Pool) Opened(server int) { p.servers[server].active.Add(1) }
 // Closed ends what Opened counted.
 func (p *Pool) Closed(server int) { p.servers[server].active.Add(-1) }
 
-// Failed counts a connect to the server that failed.
-func (p *Pool) Failed(server int) { p.servers[server].failed.Add(1) }
+// Connected says that the server accepted a connection of the client with the key, which returns to it from now on.
+func (p *Pool) Connected(server int, key Key) {
+	if c := p.checks[server]; c != nil {
+		c.connected()
+	}
+	p.Remember(key, server)
+}
+
+// Failed counts a connect to the server that failed, and why.
+func (p *Pool) Failed(server int, why error) {
+	p.servers[server].failed.Add(1)
+	if c := p.checks[server]; c != nil {
+		c.connectFailed(why)
+	}
+}
 
 // Len returns the number of servers, at most MaxServers.
 func (p *Pool) Len() int { return len(p.servers) }
@@ -122,35 +102,37 @@ func (p *Pool) Len() int { return len(p.servers) }
 // Active returns the connections of the server, Failures the connects that failed, Up whether it may be picked.
 func (p *Pool) Active(server int) int      { return int(p.servers[server].active.Load()) }
 func (p *Pool) Failures(server int) uint32 { return p.servers[server].failed.Load() }
-func (p *Pool) Up(server int) bool         { return !p.servers[server].down.Load() }
+func (p *Pool) Up(server int) bool         { return p.checks[server] == nil || !p.checks[server].down.Load() }
 
-// Continues reports whether p is the same servers as old with the same state, under changed options perhaps.
+// Problem returns what took the server down; it is empty while the server is up.
+func (p *Pool) Problem(server int) string {
+	if p.checks[server] == nil {
+		return ""
+	}
+	return p.checks[server].problem()
+}
+
+// Continues reports whether p is the same servers as old with the same counters, under changed options perhaps.
 func (p *Pool) Continues(old *Pool) bool {
 	return len(p.servers) == len(old.servers) && (len(p.servers) == 0 || &p.servers[0] == &old.servers[0])
 }
 
-// A Set holds the pools of the current table by name, and keeps the state of those that did not change.
-type Set struct {
-	pools map[string]*Pool
+// Key returns what a client is remembered by: its address or the session id of its ClientHello, as the backend's stick
+// says. The session id of a ServerHello is a key too. It is 0 where there is nothing to remember the client by.
+func (p *Pool) Key(client netip.Addr, sessionID []byte) Key {
+	if p.sticks == nil {
+		return 0
+	}
+	if p.Backend.Options.Stick == route.StickSource {
+		address := client.As16()
+		return keyOf(p.seed, address[:])
+	}
+	return keyOf(p.seed, sessionID)
 }
 
-// Update returns the pools of these backends, in their order: the pool as it was where the servers are the same, a new
-// one otherwise. Not for concurrent use.
-func (s *Set) Update(backends []route.Backend) []*Pool {
-	pools := make([]*Pool, len(backends))
-	byName := make(map[string]*Pool, len(backends))
-	for i, b := range backends {
-		pool := s.pools[b.Name]
-		switch {
-		case pool == nil || !slices.Equal(pool.Backend.Servers, b.Servers):
-			pool = New(b)
-		case pool.Backend.Options != b.Options || pool.Backend.HTTPPort != b.HTTPPort:
-			changed := &Pool{Backend: b, order: pool.order, servers: pool.servers}
-			changed.turn.Store(pool.turn.Load())
-			pool = changed
-		}
-		pools[i], byName[b.Name] = pool, pool
+// Remember has whoever comes with the key return to the server.
+func (p *Pool) Remember(key Key, server int) {
+	if key != 0 && p.sticks != nil {
+		p.sticks.remember(key, serverTag(p.hashes[server]))
 	}
-	s.pools = byName
-	return pools
 }

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 
@@ -13,6 +14,12 @@ func servers(weights ...uint16) []route.Server {
 		list[i] = route.Server{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), 443), Weight: w}
 	}
 	return list
+}
+
+// takeDown has a server be down, as a check of it would.
+func takeDown(p *Pool, server int) {
+	p.checks[server] = &check{}
+	p.checks[server].down.Store(true)
 }
 
 func TestPickTakesTurnsByWeight(t *testing.T) {
@@ -29,7 +36,7 @@ func TestPickTakesTurnsByWeight(t *testing.T) {
 		pool := New(route.Backend{Servers: servers(test.weights...)})
 		got := ""
 		for range test.want {
-			server, ok := pool.Pick(0)
+			server, ok := pool.Pick(netip.Addr{}, 0, 0)
 			if !ok {
 				t.Fatalf("weights %v: nobody picked", test.weights)
 			}
@@ -45,12 +52,12 @@ func TestPickTriesEachServerOnce(t *testing.T) {
 	list := servers(1, 1, 1, 1)
 	list[1].Backup = true
 	pool := New(route.Backend{Servers: list})
-	pool.servers[2].down.Store(true)
+	takeDown(pool, 2)
 	for range 10 {
 		var tried Tried
 		var order []int
 		for {
-			server, ok := pool.Pick(tried)
+			server, ok := pool.Pick(netip.Addr{}, 0, tried)
 			if !ok {
 				break
 			}
@@ -67,33 +74,15 @@ func TestPickTriesEachServerOnce(t *testing.T) {
 }
 
 func TestPickWithoutServers(t *testing.T) {
-	if _, ok := New(route.Backend{}).Pick(0); ok {
+	if _, ok := New(route.Backend{}).Pick(netip.Addr{}, 0, 0); ok {
 		t.Fatal("a pool without servers picked one")
 	}
 	full := New(route.Backend{Servers: servers(make([]uint16, MaxServers+3)...)})
 	for range 3 * MaxServers {
-		if server, ok := full.Pick(0); !ok || server >= MaxServers {
+		if server, ok := full.Pick(netip.Addr{}, 0, 0); !ok || server >= MaxServers {
 			t.Fatalf("picked %d, %v", server, ok)
 		}
 	}
 }
 
-func TestUpdateKeepsState(t *testing.T) {
-	var set Set
-	first := set.Update([]route.Backend{{Name: "a", Servers: servers(1, 1)}, {Name: "b", Servers: servers(1)}})
-	first[0].Opened(1)
-	second := set.Update([]route.Backend{
-		{Name: "a", Servers: servers(1, 1), HTTPPort: 8080},
-		{Name: "c", Servers: servers(1)},
-	})
-	if second[0].Active(1) != 1 || second[0].Backend.HTTPPort != 8080 {
-		t.Error("a pool with the same servers lost its state, or kept its old options")
-	}
-	third := set.Update([]route.Backend{{Name: "a", Servers: servers(1, 1, 1)}, {Name: "b", Servers: servers(1)}})
-	if third[0].Active(1) != 0 {
-		t.Error("a pool with other servers kept its state")
-	}
-	if third[1] == first[1] {
-		t.Error("a pool that was gone came back with its old state")
-	}
-}
+var errTest = errors.New("of the test")

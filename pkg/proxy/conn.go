@@ -44,10 +44,11 @@ type conn struct {
 
 	parser       sni.Parser
 	tried        backend.Tried
-	began        uint32 // when the current state began, in milliseconds on the loop's clock
-	touched      uint32 // when bytes last moved
-	older, newer uint32 // neighbours in the list of unfinished hellos; 0: none
-	target       int32  // index of the loop's targets; -1: not routed yet
+	key          backend.Key // what the pool remembers the client by
+	began        uint32      // when the current state began, in milliseconds on the loop's clock
+	touched      uint32      // when bytes last moved
+	older, newer uint32      // neighbours in the list of unfinished hellos; 0: none
+	target       int32       // index of the loop's targets; -1: not routed yet
 	source       sourceRef
 	address      [16]byte
 	port         uint16
@@ -66,6 +67,7 @@ type conn struct {
 	keepAlive bool     // set on the server's descriptor
 	listed    bool     // in the list of unfinished hellos
 	expects   bool     // a PROXY protocol header must come first
+	awaited   bool     // the server's hello, which gives the client a session id
 	single    bool     // one request is forwarded; what the client sends behind it is not
 }
 
@@ -153,7 +155,7 @@ func (c *conn) expired(l *loop) (done bool) {
 		if c.draining {
 			return c.end(l, resultDrained)
 		}
-		return c.connectFailed(l)
+		return c.connectFailed(l, errTimeout)
 	case stateRelaying:
 		if c.draining {
 			return c.end(l, resultDrained)

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"errors"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sniroute/sniroute/pkg/backend"
 	"github.com/sniroute/sniroute/pkg/route"
 	"github.com/sniroute/sniroute/pkg/sni"
 )
@@ -21,9 +23,11 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 		c.dropBuffer(l, &c.up)
 		c.header, received = 0, d.request
 	}
-	c.prepare(l, l.targets[l.targetOf[d.backend]].pool.Backend.Options.SendProxy, received)
 	c.target = l.targetOf[d.backend]
-	l.targets[c.target].active++
+	t := l.targets[c.target]
+	t.active++
+	c.prepare(l, t.pool.Backend.Options.SendProxy, received)
+	c.identify(l, t.pool)
 	l.route(c, d.route)
 	return c.connect(l)
 }
@@ -57,19 +61,29 @@ func (c *conn) prepare(l *loop, version route.ProxyProtocol, received []byte) {
 	c.up.buffer, c.up.end = handle, uint32(n)
 }
 
+// identify notes what the pool remembers the client by.
+func (c *conn) identify(l *loop, pool *backend.Pool) {
+	var session []byte
+	if c.isTLS {
+		session = l.hello.SessionID
+	}
+	c.key = pool.Key(c.clientAddress(), session)
+	c.awaited = c.isTLS && pool.Backend.Options.Stick == route.StickSessionID
+}
+
 // connect begins a connection to the server whose turn it is; the next one if that fails at once.
 func (c *conn) connect(l *loop) (done bool) {
 	c.state = stateConnecting
 	t := l.targets[c.target]
 	for {
-		chosen, ok := t.pool.Pick(c.tried)
+		chosen, ok := t.pool.Pick(c.clientAddress(), c.key, c.tried)
 		if !ok {
 			return c.refuse(l, decision{refused: rejectUnavailable, alert: sni.InternalError, answer: badGateway})
 		}
 		c.tried = c.tried.With(chosen)
 		to := t.pool.Backend.Servers[chosen].Address
 		if l.ours(to) {
-			t.pool.Failed(chosen)
+			t.pool.Failed(chosen, errOurs)
 			continue
 		}
 		fd, errno := l.sockets.connect(to)
@@ -78,7 +92,7 @@ func (c *conn) connect(l *loop) (done bool) {
 			return c.refuse(l, refuse(rejectFault, sni.InternalError))
 		}
 		if errno != 0 {
-			t.pool.Failed(chosen)
+			t.pool.Failed(chosen, errno)
 			continue
 		}
 		c.server, c.chosen = fd, uint8(chosen)
@@ -110,9 +124,10 @@ func (c *conn) connected(l *loop) (done bool) {
 		}
 	}
 	if errno != 0 {
-		return c.connectFailed(l)
+		return c.connectFailed(l, errno)
 	}
 	t := l.targets[c.target]
+	t.pool.Connected(int(c.chosen), c.key)
 	now := l.timers.Now()
 	t.connect.observe(now - c.began)
 	c.state, c.began, c.touched = stateRelaying, now, now
@@ -125,9 +140,23 @@ func (c *conn) connected(l *loop) (done bool) {
 	return c.relay(l)
 }
 
+// greeted has the client return to the server by the session id that the server's hello gives it, if it does so in the
+// first bytes that are read.
+func (c *conn) greeted(l *loop, received []byte) {
+	c.awaited = false
+	pool := l.targets[c.target].pool
+	pool.Remember(pool.Key(c.clientAddress(), sni.ServerSessionID(received)), int(c.chosen))
+}
+
+// Why a connect failed that the kernel has no word for.
+var (
+	errOurs    = errors.New("sniroute itself listens there")
+	errTimeout = errors.New("no answer in time")
+)
+
 // connectFailed goes on to the next server.
-func (c *conn) connectFailed(l *loop) (done bool) {
-	l.targets[c.target].pool.Failed(int(c.chosen))
+func (c *conn) connectFailed(l *loop, why error) (done bool) {
+	l.targets[c.target].pool.Failed(int(c.chosen), why)
 	c.closeServer(l)
 	c.up.writable = false
 	c.down.readable, c.down.closing = false, false

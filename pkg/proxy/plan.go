@@ -54,10 +54,10 @@ func planOf(table *route.Table, withHTTP bool) *plan {
 }
 
 // plainHTTP returns a backend's twin on its HTTP port. What the https port is spoken to in, a PROXY protocol header, is
-// not meant for it.
+// not meant for it. It is not checked: most backends have nothing there until a challenge must be answered.
 func plainHTTP(b *route.Backend) route.Backend {
 	twin := route.Backend{Name: b.Name + "/http", Servers: slices.Clone(b.Servers), Options: b.Options}
-	twin.Options.SendProxy = route.ProxyNone
+	twin.Options.SendProxy, twin.Options.Check, twin.Options.Stick = route.ProxyNone, route.CheckNone, route.StickNone
 	for i := range twin.Servers {
 		twin.Servers[i].Address = netip.AddrPortFrom(twin.Servers[i].Address.Addr(), b.HTTPPort)
 	}

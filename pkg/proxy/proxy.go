@@ -188,7 +188,7 @@ func (p *Proxy) SetTable(t *route.Table) {
 // adopt hands the table to the loops. p.mu is held.
 func (p *Proxy) adopt() {
 	plan := planOf(p.table, slices.ContainsFunc(p.setup.Listeners, func(l Listener) bool { return l.HTTP }))
-	pools := p.pools.Update(plan.backends)
+	pools := p.pools.Update(plan.backends, backend.NamesOf(p.table))
 	p.onLoops(func(_ int, l *loop) { l.adopt(plan, pools) })
 }
 
@@ -222,13 +222,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 		})
 	}
 	p.mu.Unlock()
+	checking, stopChecks := context.WithCancel(ctx)
+	var checks sync.WaitGroup
+	checks.Go(func() { p.pools.Check(checking, p.shared.logger) })
 
 	select {
 	case <-ctx.Done():
 	case <-failed:
 	}
+	stopChecks()
 	p.stop()
 	loops.Wait()
+	checks.Wait()
 	for _, l := range p.loops {
 		l.poll.Close()
 	}
@@ -260,5 +265,6 @@ func (p *Proxy) Stats() Stats {
 	s.Active = int(p.shared.connections.Load())
 	s.PeekBytes = int(p.shared.peekBytes.Load())
 	s.Limit = p.setup.Limits.MaxConnections
+	s.Check = Histogram(p.pools.Durations())
 	return s
 }

@@ -114,6 +114,9 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 			h.ended = true
 			continue
 		}
+		if c.awaited && from == serverSide {
+			c.greeted(l, space[:n])
+		}
 		if n == len(space) {
 			h.bulk = min(h.bulk+1, bulky)
 		} else {

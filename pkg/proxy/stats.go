@@ -11,6 +11,7 @@ type Stats struct {
 	Listeners []ListenerStats
 	Backends  []BackendStats // those of the table, and those that still have connections
 	Peek      Histogram      // from accept to the end of the hello
+	Check     Histogram      // of health checks
 	Active    int            // client connections now
 	Peeking   int            // those of them whose hello is unfinished
 	PeekBytes int            // bytes that unfinished hellos hold
@@ -49,6 +50,7 @@ type ServerStats struct {
 	Active  int
 	Up      bool
 	Failed  uint64 // connects that failed
+	Error   string // what took it down; empty while it is up
 }
 
 // A Histogram counts durations in buckets.
@@ -162,6 +164,7 @@ func (sum *tally) stats() Stats {
 				Active:  t.pool.Active(i),
 				Up:      t.pool.Up(i),
 				Failed:  uint64(t.pool.Failures(i)),
+				Error:   t.pool.Problem(i),
 			})
 		}
 		s.Backends = append(s.Backends, b)
