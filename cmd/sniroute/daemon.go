@@ -156,7 +156,10 @@ func (d *daemon) Status() status.Status {
 			Name: l.Name, Protocol: "tls", Addresses: l.Listen, Default: l.DefaultBackend, Open: true,
 		}
 		if l.HTTP {
-			state.Protocol = "http"
+			state.Protocol, state.HTTPMode = "http", "acme"
+			if l.HTTPRoute {
+				state.HTTPMode = "route"
+			}
 		}
 		s.Listeners = append(s.Listeners, state)
 	}

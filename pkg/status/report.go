@@ -76,14 +76,34 @@ func ExplanationOf(d Daemon, name string) Explanation {
 	table := d.Table()
 	for _, l := range d.Status().Listeners {
 		wan, dns := table.Explain(l.Name, name)
-		e.Listeners = append(e.Listeners, Decision{l.Name, steps(wan)})
 		e.DNS = steps(dns)
+		decision := Decision{l.Name, steps(wan)}
+		if l.Protocol == "http" {
+			decision.Steps = httpSteps(l.HTTPMode, decision.Steps, table.Challenge([]byte(name)))
+		}
+		e.Listeners = append(e.Listeners, decision)
 	}
 	if len(e.Listeners) == 0 {
 		_, dns := table.Explain("", name)
 		e.DNS = steps(dns)
 	}
 	return e
+}
+
+// httpSteps says what a plain-HTTP listener does with a host that TLS would be routed by the steps for. A challenge is
+// solved where nothing but it is claimed, so it comes first.
+func httpSteps(mode string, forTLS []Step, challenge *route.Challenge) []Step {
+	solver := Step{"ACME challenges", false, "no solver stands: they go where TLS goes, to the HTTP port"}
+	if challenge != nil {
+		solver.Detail = "go to the solver, " + challenge.Object + " of " + challenge.Source
+		if !challenge.Exposed {
+			solver.Detail += ", if the host is exposed or the listener has acme_internal"
+		}
+	}
+	if mode == "route" {
+		return append([]Step{solver}, forTLS...)
+	}
+	return []Step{solver, {"everything else", true, "is redirected to https"}}
 }
 
 func steps(list []route.Step) []Step {

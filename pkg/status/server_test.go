@@ -352,6 +352,27 @@ func TestExplanation(t *testing.T) {
 		len(e.Listeners[0].Steps) == 0 || len(e.DNS) == 0 {
 		t.Errorf("%+v", e)
 	}
+	last := func(name string) (rules, outcome string) {
+		steps := ExplanationOf(d, name).Listeners[1].Steps
+		var b strings.Builder
+		for _, s := range steps {
+			b.WriteString(s.Rule + ": " + s.Detail + "\n")
+		}
+		return b.String(), steps[len(steps)-1].Detail
+	}
+	d.table.Challenges = []route.Challenge{{Host: "new.example.com", Source: "home", Object: "Ingress apps/solver"}}
+	if rules, outcome := last("New.example.com."); outcome != "is redirected to https" ||
+		!strings.Contains(rules, "Ingress apps/solver of home, if the host is exposed") {
+		t.Errorf("acme: %s", rules)
+	}
+	if rules, outcome := last(strings.Repeat("a.", 150)); outcome != "is redirected to https" ||
+		!strings.Contains(rules, "no solver stands") {
+		t.Errorf("a long name: %s", rules)
+	}
+	d.status.Listeners[1].HTTPMode = "route"
+	if rules, outcome := last("nas.example.com"); !strings.Contains(outcome, "no default backend") {
+		t.Errorf("route: %s", rules)
+	}
 	d.status.Listeners = nil
 	if e := ExplanationOf(d, "nas.example.com"); len(e.Listeners) != 0 || len(e.DNS) == 0 {
 		t.Errorf("without listeners: %+v", e)

@@ -65,7 +65,8 @@ type ConfigState struct {
 // A ListenerState is one listener section.
 type ListenerState struct {
 	Name      string           `json:"name"`
-	Protocol  string           `json:"protocol"` // "tls" or "http"
+	Protocol  string           `json:"protocol"`            // "tls" or "http"
+	HTTPMode  string           `json:"http_mode,omitempty"` // of "http": "acme" or "route"
 	Addresses []netip.AddrPort `json:"addresses"`
 	Default   string           `json:"default_backend,omitempty"`
 	Open      bool             `json:"open"`
