@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sniroute/sniroute/lab/house"
@@ -126,23 +127,41 @@ func (d *demo) show(ctx context.Context, w io.Writer) (failed int) {
 	return failed
 }
 
-// until calls check until it returns nil, at most for limit, and returns how long that took since begin.
+// until calls check until it returns nil, and returns how long that took since begin. A call that begins after limit fails:
+// what counts is when a client asked, not how long a busy machine took to run it.
 func until(ctx context.Context, begin time.Time, limit time.Duration, check func() error) (time.Duration, error) {
 	for {
+		late := time.Since(begin) > limit
 		err := check()
-		took := time.Since(begin)
+		took := time.Since(begin).Round(time.Millisecond)
 		switch {
-		case err == nil && took <= limit:
-			return took.Round(time.Millisecond), nil
-		case err == nil:
+		case late && err == nil:
 			return took, fmt.Errorf("only after %v", took)
-		case took > limit:
+		case late:
 			return took, fmt.Errorf("not within %v: %w", limit, err)
+		case err == nil:
+			return took, nil
 		case ctx.Err() != nil:
 			return took, err
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// follow waits at most a second, from now on, until the internet reaches what it should and the LAN's DNS answers what it
+// should. It looks at both at the same time, and returns how long each took.
+func (d *demo) follow(ctx context.Context, name, reached, answer string) (wan, lan time.Duration, err error) {
+	begin := time.Now()
+	var asked sync.WaitGroup
+	var notReached, notAnswered error
+	asked.Go(func() {
+		wan, notReached = until(ctx, begin, time.Second, func() error { return d.reach(ctx, name, reached) })
+	})
+	asked.Go(func() {
+		lan, notAnswered = until(ctx, begin, time.Second, func() error { return d.answers(ctx, name, "A", answer) })
+	})
+	asked.Wait()
+	return wan, lan, errors.Join(notReached, notAnswered)
 }
 
 // manifest writes a file of Kubernetes objects where the daemon watches; an empty text removes it.

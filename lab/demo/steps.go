@@ -22,9 +22,6 @@ type step struct {
 	try func(d *demo, ctx context.Context) (seen string, err error)
 }
 
-// second is how soon a change must be seen.
-const second = time.Second
-
 func steps() []step {
 	return []step{
 		{"before any Ingress, " + app1 + " is a name like any other", (*demo).unclaimed},
@@ -64,12 +61,7 @@ func (d *demo) deploy(ctx context.Context, name, host string) (string, error) {
 	if err := d.manifest(name+".yaml", externalApp(name, host)); err != nil {
 		return "", err
 	}
-	begin := time.Now()
-	routed, err := until(ctx, begin, second, func() error { return d.reach(ctx, host, host) })
-	if err != nil {
-		return "", err
-	}
-	answered, err := until(ctx, begin, second, func() error { return d.answers(ctx, host, "A", "192.168.0.3") })
+	routed, answered, err := d.follow(ctx, host, host, "192.168.0.3")
 	if err != nil {
 		return "", err
 	}
@@ -98,12 +90,8 @@ func (d *demo) internal(ctx context.Context) (string, error) {
 	if err := d.manifest("wiki.yaml", internalApp("wiki", intern)); err != nil {
 		return "", err
 	}
-	begin := time.Now()
-	answered, err := until(ctx, begin, second, func() error { return d.answers(ctx, intern, "A", "192.168.0.5") })
+	_, answered, err := d.follow(ctx, intern, "alert 112", "192.168.0.5")
 	if err != nil {
-		return "", err
-	}
-	if _, err := until(ctx, begin, second, func() error { return d.reach(ctx, intern, "alert 112") }); err != nil {
 		return "", err
 	}
 	page, err := d.house.Client.Output(d.curl(ctx, d.house.Client, "192.168.0.5", intern, "/"))
@@ -216,7 +204,7 @@ func (d *demo) hostile(ctx context.Context) (string, error) {
 		intern:           "owned",
 	}
 	var after routes
-	if _, err := until(ctx, time.Now(), second, func() error {
+	if _, err := until(ctx, time.Now(), time.Second, func() error {
 		if after, err = d.routes(ctx); err != nil {
 			return err
 		}
@@ -257,14 +245,7 @@ func (d *demo) remove(ctx context.Context) (string, error) {
 	if err := errors.Join(d.manifest("app1.yaml", ""), d.manifest("hostile.yaml", "")); err != nil {
 		return "", err
 	}
-	begin := time.Now()
-	gone, err := until(ctx, begin, second, func() error { return d.reach(ctx, app1, nasName) })
-	if err != nil {
-		return "", err
-	}
-	forgotten, err := until(ctx, begin, second, func() error {
-		return d.answers(ctx, app1, "A", d.house.Public.IPv4.String())
-	})
+	gone, forgotten, err := d.follow(ctx, app1, nasName, d.house.Public.IPv4.String())
 	if err != nil {
 		return "", err
 	}
@@ -290,7 +271,7 @@ func (d *demo) kill(ctx context.Context) (string, error) {
 	if d.daemon, err = d.house.StartDaemon(ctx, d.binary); err != nil {
 		return "", err
 	}
-	back, err := until(ctx, begin, second, func() error {
+	back, err := until(ctx, begin, time.Second, func() error {
 		after, err := d.routes(ctx)
 		if err == nil && string(after.Routes) != string(before.Routes) {
 			err = fmt.Errorf("the routes were %s and are %s", before.Routes, after.Routes)
