@@ -127,8 +127,8 @@ func (d *demo) show(ctx context.Context, w io.Writer) (failed int) {
 	return failed
 }
 
-// until calls check until it returns nil, and returns how long that took since begin. A call that begins after limit fails:
-// what counts is when a client asked, not how long a busy machine took to run it.
+// until calls check until it returns nil, and returns how long that took since begin. A call that begins after limit
+// fails: what counts is when a client asked, not how long a busy machine took to run it.
 func until(ctx context.Context, begin time.Time, limit time.Duration, check func() error) (time.Duration, error) {
 	for {
 		late := time.Since(begin) > limit
@@ -148,8 +148,8 @@ func until(ctx context.Context, begin time.Time, limit time.Duration, check func
 	}
 }
 
-// follow waits at most a second, from now on, until the internet reaches what it should and the LAN's DNS answers what it
-// should. It looks at both at the same time, and returns how long each took.
+// follow waits at most a second, from now on, until the internet reaches what it should and the LAN's DNS answers what
+// it should. It looks at both at the same time, and returns how long each took.
 func (d *demo) follow(ctx context.Context, name, reached, answer string) (wan, lan time.Duration, err error) {
 	begin := time.Now()
 	var asked sync.WaitGroup
