@@ -12,8 +12,7 @@ import (
 //
 // What no file can say, or Parse would read as something else, is an error: a NUL byte, an invalid name or type, an
 // empty value of an option that is no list, a name used twice, more than MaxSize bytes. Comments are not kept: Format is
-// for new files. It is made of statements (appendConfig, appendValue), each of which can stand anywhere in a file, so
-// that one can also be put in place of another in a text that is otherwise left as it is.
+// for new files, a Document for those that are there.
 func Format(f *File) ([]byte, error) {
 	var b []byte
 	names := make(map[string]bool, len(f.Sections))
@@ -112,15 +111,18 @@ func appendConfig(b []byte, typ, name string) []byte {
 
 // appendValue writes the statement that gives an option its value, or a list one more.
 func appendValue(b []byte, list bool, name, value string) []byte {
-	keyword := "\toption "
+	return append(appendStatement(append(b, '\t'), list, name, value), '\n')
+}
+
+// appendStatement writes the same without the tab before and the newline behind.
+func appendStatement(b []byte, list bool, name, value string) []byte {
+	keyword := "option "
 	if list {
-		keyword = "\tlist "
+		keyword = "list "
 	}
 	b = append(b, keyword...)
 	b = append(b, name...)
-	b = append(b, ' ')
-	b = appendQuoted(b, value)
-	return append(b, '\n')
+	return appendQuoted(append(b, ' '), value)
 }
 
 // appendQuoted writes a word in single quotes, as uci_escape does.

@@ -15,9 +15,16 @@ type lines struct {
 	filled int    // where the last line read ends
 	pos    int    // where the parser is
 
+	pieces []piece // where in data the bytes of buf were, ascending
+
 	complete int // lines read with their newline, as libuci counts them
 	newlines int // in data[:next]
 	current  int // the line of the file, from 1, that was read last
+}
+
+// A piece is what one fgets read.
+type piece struct {
+	buf, data int // offsets of its first byte
 }
 
 const (
@@ -71,8 +78,22 @@ func (l *lines) fgets(offset, n int) bool {
 		return false
 	}
 	l.buf = append(append(l.buf[:offset], rest[:k]...), 0)
+	for len(l.pieces) > 0 && l.pieces[len(l.pieces)-1].buf >= offset {
+		l.pieces = l.pieces[:len(l.pieces)-1]
+	}
+	l.pieces = append(l.pieces, piece{offset, l.next})
 	l.next += k
 	return true
+}
+
+// source returns where in data the byte at i was, for an i that the parser has not moved behind yet.
+func (l *lines) source(i int) int {
+	for n := len(l.pieces) - 1; n >= 0; n-- { // it is nearly always in the last
+		if p := l.pieces[n]; p.buf <= i {
+			return p.data + i - p.buf
+		}
+	}
+	return 0
 }
 
 // at returns the byte at i, which is NUL behind the end.

@@ -6,15 +6,26 @@ import "fmt"
 // would refuse the file; what was read before the error is returned with it. data is neither changed nor kept.
 func Parse(name string, data []byte) (*File, error) {
 	if len(data) > MaxSize {
-		return nil, fmt.Errorf("%s: %d bytes are too much for a configuration file, at most %d are read",
-			name, len(data), MaxSize)
+		return nil, tooLarge(name, len(data))
 	}
-	p := &parser{
+	p := newParser(name, data)
+	return p.file, p.parse()
+}
+
+func tooLarge(name string, size int) error {
+	return fmt.Errorf("%s: %d bytes are too much for a configuration file, at most %d are read", name, size, MaxSize)
+}
+
+func newParser(name string, data []byte) *parser {
+	return &parser{
 		lines:    lines{data: data},
 		file:     &File{Name: name},
 		sections: make(map[string]*Section),
 		options:  make(map[optionKey]*Option),
 	}
+}
+
+func (p *parser) parse() error {
 	for !p.eof {
 		p.pos = 0
 		p.getln(0)
@@ -22,10 +33,11 @@ func Parse(name string, data []byte) (*File, error) {
 			continue
 		}
 		if err := p.line(); err != nil {
-			return p.file, err
+			return err
 		}
+		p.span.line++
 	}
-	return p.file, nil
+	return nil
 }
 
 // A parser turns lines into a File. Its methods are those of libuci's file.c, under its names where they do the same.
@@ -38,6 +50,10 @@ type parser struct {
 	// By name, so that a file of many sections or options takes linear time.
 	sections map[string]*Section
 	options  map[optionKey]*Option
+
+	span     span       // where the current statement stands
+	from, to int        // where its last argument stood, quotes and all
+	observe  func(span) // nil, or told of every statement that was carried out
 }
 
 type optionKey struct {
@@ -58,6 +74,7 @@ func (p *parser) line() error {
 		if start == end {
 			return nil
 		}
+		p.span = span{line: p.span.line, start: p.source(start), keyword: p.source(end), swallowed: -1}
 		var err error
 		switch string(p.buf[start:end]) {
 		case "p", "package":
@@ -76,6 +93,10 @@ func (p *parser) line() error {
 		}
 		if err != nil {
 			return err
+		}
+		if p.observe != nil {
+			p.span.end = p.source(p.pos)
+			p.observe(p.span)
 		}
 	}
 }
@@ -110,7 +131,11 @@ func (p *parser) configStatement() error {
 	if err := p.endOfStatement(); err != nil {
 		return err
 	}
-	return p.openSection(p.text(typ), p.text(name))
+	if err := p.openSection(p.text(typ), p.text(name)); err != nil {
+		return err
+	}
+	p.span.section = p.section
+	return nil
 }
 
 // openSection makes the section current that a `config` statement names, or makes one.
@@ -147,14 +172,18 @@ func (p *parser) optionStatement(list bool) error {
 	if err != nil {
 		return err
 	}
+	p.span.name = p.to
 	valueAt, err := p.argument(false)
 	if err != nil {
 		return err
 	}
+	p.span.value, p.span.valueEnd = p.from, p.to
 	if err := p.endOfStatement(); err != nil {
 		return err
 	}
 	name, value := p.text(nameAt), Value{Text: p.text(valueAt), Line: p.statement}
+	p.span.section, p.span.option, p.span.list = p.section, name, list
+	p.span.idle = !list && value.Text == ""
 	if !list && value.Text == "" {
 		return nil // an earlier value stays
 	}
@@ -189,11 +218,13 @@ func (p *parser) name(required bool, ok func(byte) bool) (int, error) {
 
 // endOfStatement takes the `;` or the end of the line behind a statement (assert_eol).
 func (p *parser) endOfStatement() error {
+	words := p.span.words
 	p.skipSpace()
 	at, err := p.argument(false)
 	if err != nil {
 		return err
 	}
+	p.span.words = words
 	if p.at(at) != 0 {
 		return p.fail("too many arguments")
 	}

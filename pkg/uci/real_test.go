@@ -95,13 +95,18 @@ func TestUCIOnPath(t *testing.T) {
 
 // runUCI returns all that `uci show case` prints.
 func runUCI(tool, dir string, names bool) string {
-	args := []string{"uci", "-c", dir, "-C", filepath.Join(dir, "none"), "-t", filepath.Join(dir, "none")}
+	args := []string{"show", "case"}
 	if names {
-		args = append(args, "-X")
+		args = append([]string{"-X"}, args...)
 	}
-	cmd := exec.Cmd{Path: tool, Args: append(args, "show", "case")}
-	out, _ := cmd.CombinedOutput() // an error is printed too
+	out, _ := uciCommand(tool, dir, args...).CombinedOutput() // an error is printed too
 	return string(out)
+}
+
+// uciCommand is a command for the files in dir, apart from those of this machine.
+func uciCommand(tool, dir string, args ...string) *exec.Cmd {
+	return &exec.Cmd{Path: tool, Args: append([]string{"uci", "-c", dir, "-C", filepath.Join(dir, "overrides"),
+		"-t", filepath.Join(dir, "changes")}, args...)}
 }
 
 // mixture strings together pieces of the grammar, most of which fit.

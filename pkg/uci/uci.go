@@ -14,7 +14,12 @@
 //     hash of its type. Sections with the same name and type are one; the same name with another type is an error.
 //   - Keywords may be written c, o, l and p; `package` is checked and ignored.
 //
-// Format writes a File that was made or read, as libuci would; AddSection, Set and Add make one.
+// Format writes a File that was made or read, as libuci would; AddSection, Set and Add make one. A Document changes a text
+// and leaves alone what it does not change, and Update does so with a file, atomically:
+//
+//	err := uci.Update(ctx, "/etc/config/sniroute", func(d *uci.Document) error {
+//		return d.Set("main", "enabled", "1")
+//	})
 //
 // Uncommitted changes (/tmp/.uci) and overrides (/var/run/uci) are other files and are not read. A file is data from
 // whoever may write it: its size is bounded by MaxSize, and parsing takes time and memory linear in it.
@@ -53,6 +58,16 @@ type Value struct {
 	Line int // where its statement begins
 }
 
+// Section returns the section of that name, the first if several have it, or nil.
+func (f *File) Section(name string) *Section {
+	for _, s := range f.Sections {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
 // Option returns the option of that name, or nil.
 func (s *Section) Option(name string) *Option {
 	for _, o := range s.Options {
@@ -61,6 +76,18 @@ func (s *Section) Option(name string) *Option {
 		}
 	}
 	return nil
+}
+
+// texts returns the option's values; nil has none.
+func (o *Option) texts() []string {
+	if o == nil {
+		return nil
+	}
+	texts := make([]string, len(o.Values))
+	for i, v := range o.Values {
+		texts[i] = v.Text
+	}
+	return texts
 }
 
 // Line returns the line of the option's first value.

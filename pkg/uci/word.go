@@ -39,11 +39,16 @@ func (p *parser) skipKeyword() bool {
 func (p *parser) argument(required bool) (int, error) {
 	p.skipSpace()
 	start := p.pos
+	p.from = p.source(start)
 	if p.at(p.pos) == ';' {
 		p.buf[p.pos] = 0
 		p.pos++
+		p.to = p.source(p.pos)
 	} else if err := p.word(); err != nil {
 		return 0, err
+	}
+	if p.to > p.from {
+		p.span.words = p.to
 	}
 	if required && p.at(start) == 0 {
 		return 0, p.fail("insufficient arguments")
@@ -84,6 +89,10 @@ loop:
 		if c := p.at(p.pos); c == 0 || isSpace(c) {
 			break
 		}
+	}
+	p.to = p.source(p.pos)
+	if !skip && target == p.pos {
+		p.span.swallowed = p.to
 	}
 	if p.at(p.pos) != 0 && skip {
 		p.pos++ // the space, where the end of the text may come to lie
