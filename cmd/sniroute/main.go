@@ -50,6 +50,8 @@ func commands() []command {
 		{"status", "[-json] [-c DIR]", "what the running daemon does", showStatus},
 		{"routes", "[-json] [-c DIR]", "every host: where it goes, where from, and what was refused", showRoutes},
 		{"explain", "[-json] [-c DIR] NAME", "which rule takes NAME, for connections and for DNS", explain},
+		{"manifest", "", "print what a cluster needs so that this router may follow it, for kubectl apply -f -", printManifest},
+		{"enroll", "[-c DIR] URL", "take the Secret that the cluster has filled, on stdin, as credentials for URL", enroll},
 		{"version", "", "the version of this program", printVersion},
 	}
 }

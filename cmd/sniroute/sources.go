@@ -27,6 +27,8 @@ type sources struct {
 
 	mu      sync.Mutex
 	running []*runningSource
+	state   *watch.StateFile // of clusters; nil before the first set
+	saving  *task            // keeps it up to date
 }
 
 type runningSource struct {
@@ -43,7 +45,11 @@ type runningSource struct {
 func (s *sources) set(ctx context.Context, c *config.Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.openState(c)
 	var wanted []*runningSource
+	for _, cluster := range c.Clusters {
+		wanted = append(wanted, s.keep(s.cluster(cluster)))
+	}
 	for _, m := range c.Manifests {
 		wanted = append(wanted, s.keep(s.manifests(m)))
 	}
@@ -147,6 +153,7 @@ func (s *sources) stop() {
 		r.task.stop()
 	}
 	s.running = nil
+	s.saving.stop()
 }
 
 // states says how the sources are doing.
@@ -157,7 +164,8 @@ func (s *sources) states() []status.SourceState {
 	for _, r := range s.running {
 		now := r.source.State()
 		state := status.SourceState{
-			Name: r.name, Kind: r.kind, Where: now.Place, Synced: now.Synced, LastSync: now.LastSync, Claims: now.Claims,
+			Name: r.name, Kind: r.kind, Where: now.Place, Synced: now.Synced, FromState: now.FromState, LastSync: now.LastSync,
+			Expiry: now.Expiry, Claims: now.Claims,
 			Errors: []string{}, Warnings: []string{},
 		}
 		if now.Waiting != "" {

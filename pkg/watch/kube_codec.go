@@ -169,7 +169,7 @@ func (s *stream) Read(p []byte) (n int, err error) {
 		}
 		if _, err := s.lines.Peek(1); err != nil {
 			if !errors.Is(err, io.EOF) || s.read > 0 {
-				s.failed(fmt.Errorf("the watch broke off: %w", err))
+				s.failed(fmt.Errorf("%w: %w", errBroken, err))
 			}
 			return 0, io.EOF
 		}

@@ -16,7 +16,14 @@ type failure struct {
 	message string // for a person
 	refused bool   // a person has to mend it in the cluster: waiting less does not help
 	partial bool   // it concerns this kind alone: the others go on, and are what counts
+	// answered says that there is an API server, which understood the question.
+	answered bool
 }
+
+// reasonBroken is the reason of a watch that ended before its time.
+const reasonBroken = "broken"
+
+var errBroken = errors.New("the watch broke off")
 
 // explain says why a request for a kind failed and what mends it.
 func explain(k *kind, err error) failure {
@@ -32,16 +39,18 @@ func explain(k *kind, err error) failure {
 		return failure{reason: "certificate",
 			message: text + ": if the cluster has a new authority, enroll again (`sniroute enroll URL`) or replace ca_file"}
 	case apierrors.IsUnauthorized(err):
-		return failure{reason: "unauthorized", message: "the API server refuses the credentials (401 Unauthorized): " +
+		return failure{reason: "unauthorized", answered: true, message: "the API server refuses the credentials (401 Unauthorized): " +
 			"the token was revoked or has expired; make another and enroll again (`sniroute enroll URL`)"}
 	case apierrors.IsForbidden(err):
-		return failure{reason: "forbidden", refused: true, partial: true, message: k.resource + " may not be read (403): " + text +
+		return failure{reason: "forbidden", refused: true, partial: true, answered: true, message: k.resource + " may not be read (403): " + text +
 			"; `sniroute manifest | kubectl apply -f -` grants it"}
 	case apierrors.IsNotFound(err):
-		return failure{reason: "missing", refused: true, partial: true,
+		return failure{reason: "missing", refused: true, partial: true, answered: true,
 			message: "the cluster does not serve " + k.resource + " of " + k.group + "/" + k.version + " (404)"}
 	case errors.Is(err, errTooLarge), errors.Is(err, errTooMuch):
 		return failure{reason: "too large", message: k.resource + ": " + text}
+	case errors.Is(err, errBroken):
+		return failure{reason: reasonBroken, message: k.resource + ": " + text}
 	case errors.Is(err, context.DeadlineExceeded):
 		return failure{reason: "timeout", message: text}
 	}

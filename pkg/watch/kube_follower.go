@@ -277,7 +277,9 @@ func (f *follower) succeed() {
 	f.mu.Unlock()
 	f.gate.went()
 	if before != nil {
-		f.log.Info("the cluster can be read again", "resource", f.resource)
+		if before.reason != reasonBroken {
+			f.log.Info("the cluster can be read again", "resource", f.resource)
+		}
 		f.back()
 	}
 	f.wake()
@@ -289,16 +291,23 @@ func (f *follower) fail(ctx context.Context, err error) {
 		return
 	}
 	now := explain(&f.kind, err)
-	f.gate.failed(now.refused)
-	if isExpired(err) {
-		return // an ordinary thing: the Reflector begins anew
-	}
 	f.mu.Lock()
 	before := f.failure
-	f.failure, f.asked = &now, true
+	if !isExpired(err) { // that is an ordinary thing: the Reflector begins anew
+		f.failure, f.asked = &now, true
+	}
 	f.mu.Unlock()
-	if before == nil || before.reason != now.reason {
-		f.log.Warn("the cluster cannot be read; what is known of it stays", "resource", f.resource, "reason", now.reason,
+	changed := before == nil || before.reason != now.reason
+	if changed && now.answered {
+		f.gate.went() // the server is back: an API server that starts forbids everything for a moment
+	}
+	f.gate.failed(now.refused)
+	if changed && !isExpired(err) {
+		level := slog.LevelWarn
+		if now.reason == reasonBroken {
+			level = slog.LevelDebug // most often it is opened again at once
+		}
+		f.log.Log(ctx, level, "the cluster cannot be read; what is known of it stays", "resource", f.resource, "reason", now.reason,
 			"problem", now.message)
 	}
 	f.wake()
