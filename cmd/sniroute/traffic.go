@@ -12,7 +12,8 @@ import (
 func trafficOf(s proxy.Stats) status.Traffic {
 	t := status.Traffic{
 		Listeners: []status.ListenerTraffic{}, Backends: []status.BackendTraffic{},
-		Peek: status.Histogram(s.Peek), Active: s.Active, Peeking: s.Peeking, PeekBytes: s.PeekBytes, Limit: s.Limit,
+		Peek: status.Histogram(s.Peek), Check: status.Histogram(s.Check),
+		Active: s.Active, Peeking: s.Peeking, PeekBytes: s.PeekBytes, Limit: s.Limit,
 	}
 	for _, l := range s.Listeners {
 		t.Listeners = append(t.Listeners, status.ListenerTraffic(l))
@@ -32,7 +33,7 @@ func trafficOf(s proxy.Stats) status.Traffic {
 		})
 		for _, s := range b.Servers {
 			backend.Servers = append(backend.Servers, status.ServerTraffic{
-				Address: s.Address, Active: s.Active, Up: s.Up, Failed: s.Failed,
+				Address: s.Address, Active: s.Active, Up: s.Up, Failed: s.Failed, Error: s.Error,
 			})
 		}
 		t.Backends = append(t.Backends, backend)
