@@ -40,6 +40,7 @@ func (s *sources) openState(c *config.Config) {
 			Path:   c.Main.StateFile,
 			Copy:   filepath.Join(filepath.Dir(c.Main.Control), "state.json"),
 			Logger: s.log,
+			Now:    clock,
 			Built:  buildTime(),
 		}
 		s.state.Load()

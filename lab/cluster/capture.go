@@ -123,6 +123,7 @@ func nothingElseDialled(t *T) {
 	allowed := map[string]string{
 		"192.168.0.2:443":   "the default backend",
 		"192.168.0.3:443":   "the external ingress",
+		"192.168.0.3:80":    "the solver's address, with a challenge",
 		"192.168.0.4:443":   "the external ingress when it had moved",
 		"192.168.0.6:443":   "the second cluster's ingress",
 		"192.168.0.10:6443": "the API server",

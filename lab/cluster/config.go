@@ -57,6 +57,11 @@ config listener 'https'
 	list listen ':8443'
 	option default_backend 'nas'
 
+config listener 'http'
+	option proto 'http'
+	list listen ':8080'
+	option http_mode 'acme'
+
 config backend 'nas'
 	list server '192.168.0.2:443'
 

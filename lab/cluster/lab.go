@@ -36,6 +36,7 @@ type Lab struct {
 	report      func(error)
 	dir         string         // of the daemon's own files
 	dns         *house.Service // the router's dnsmasq
+	external    *house.Web     // nginx of the external ingress
 	daemon      *house.Service // nil: it was never started
 	running     string         // configuration that the daemon runs
 	capture     *capture       // nil: none runs
@@ -105,8 +106,12 @@ func (l *Lab) start(ctx context.Context, progress io.Writer) (err error) {
 		{l.External2, []string{app1, app2}},
 		{l.House.Internal, []string{grafana}},
 	} {
-		if _, err := l.House.StartWeb(ctx, web.host, web.sites...); err != nil {
+		started, err := l.House.StartWeb(ctx, web.host, web.sites...)
+		if err != nil {
 			return err
+		}
+		if web.host == l.House.External {
+			l.external = started
 		}
 	}
 	if l.dns, err = l.House.StartDNS(ctx); err != nil {
@@ -286,7 +291,19 @@ func (l *Lab) Enroll(ctx context.Context) error {
 	if _, err := l.Plane.Kubectl(ctx, manifest, "apply", "-f", "-"); err != nil {
 		return err
 	}
-	return l.WriteCredentials(ctx, tokenSecret)
+	if err := l.House.Configure(config{}.text(l.dir)); err != nil {
+		return err
+	}
+	return controlplane.Eventually(ctx, soon, 100*time.Millisecond, func() error {
+		secret, err := l.Plane.Kubectl(ctx, "", "--namespace=sniroute", "get", "secret", tokenSecret, "--output=json")
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, l.Binary, "enroll", "-c", filepath.Join(l.House.Dir, house.ConfigDir), l.Plane.Server)
+		cmd.Stdin = strings.NewReader(secret)
+		_, err = l.House.Router.Output(cmd) // fails until the Secret is filled
+		return err
+	})
 }
 
 // tokenSecret is the Secret that the manifest makes for the router's token.

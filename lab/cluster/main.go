@@ -57,7 +57,8 @@ func run() (err error) {
 	}
 	if !netns.Isolated() {
 		if *binary == "" {
-			err := errors.Join(buildDaemon(ctx, built), buildDaemon(ctx, built+withoutClock, "-tags", "labclock"))
+			err := errors.Join(buildDaemon(ctx, built),
+				buildDaemon(ctx, built+withoutClock, "-tags", "labclock", "-buildvcs=false"))
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -85,6 +87,14 @@ func solver(t *T) {
 	t.Must(t.Await(t, path, t.House.External.IPv4))
 	t.Holds("the solver claims no route", time.Second, func() error { return t.NotOurs(fresh) })
 	t.Must(t.NoRoute(fresh))
+	const token = ".well-known/acme-challenge/x7k2pToken"
+	file := filepath.Join(t.external.Documents, token)
+	t.Must(os.MkdirAll(filepath.Dir(file), 0o755))
+	t.Must(os.WriteFile(file, []byte("the key authorization"), 0o644))
+	t.Eventually("the challenge reaches the solver", func() error {
+		return t.http(fresh, "/"+token, "200 the key authorization")
+	})
+	t.Must(t.http(fresh, "/anything", "308 https://"+fresh+"/anything"))
 
 	t.Must(t.Plane.Admin.Apply(t, ingress("blog", "fresh", "nginx-external", fresh)))
 	t.Eventually("the app's own Ingress is routed", func() error { return t.FromWAN(fresh, t.House.External) })
@@ -98,6 +108,25 @@ func solver(t *T) {
 	t.Holds("a solver for a routed host", time.Second, func() error {
 		return t.Route(app1, "Ingress blog/app1", true, externalServer)
 	})
+}
+
+// http checks what a client in the internet gets from the router on port 80, with the real curl: the status, and the
+// page or where it is sent.
+func (t *T) http(host, path, want string) error {
+	out, err := t.House.WAN.Output(exec.CommandContext(t, "curl", "-sS", "--max-time", "5", "-o", "-",
+		"-w", "\n%{http_code} %{redirect_url}", "--resolve", host+":80:"+t.House.Public.IPv4.String(), "http://"+host+path))
+	if err != nil {
+		return err
+	}
+	i := strings.LastIndexByte(string(out), '\n')
+	code, sent, _ := strings.Cut(string(out[i+1:]), " ")
+	if sent == "" {
+		sent = string(out[:i])
+	}
+	if got := code + " " + sent; got != want {
+		return fmt.Errorf("http://%s%s answers %q, not %q", host, path, got, want)
+	}
+	return nil
 }
 
 // classAnnotation: as Ingresses were written before Kubernetes 1.18.
@@ -143,6 +172,32 @@ func serviceHostname(t *T) {
 		t.Must(t.Route(host, "Service team-a/mail", false, internalAddress))
 		t.Must(t.RefusedFromWAN(host))
 	}
+}
+
+// serviceExposed: a class may expose Services of a namespace that it names, on a port that they have.
+func serviceExposed(t *T) {
+	t.Must(t.Configure(t, config{more: `
+config class 'mail'
+	option cluster 'home'
+	list namespace 'team-a'
+	list match_address '192.168.0.3/32'
+	option expose '1'
+`}))
+	open := service("team-a", "webmail", "webmail.k8s.example.com", 443, 993)
+	closed := service("team-a", "imap", "imap.k8s.example.com", 993)
+	other := service("team-b", "webmail", "webmail-b.k8s.example.com", 443)
+	for _, object := range []api.Object{open, closed, other} {
+		t.Must(t.Plane.Admin.Apply(t, object))
+		t.Must(played.SetStatus(t, t.Plane.Admin, object, externalAddress))
+	}
+	t.Eventually("routed", func() error { return t.FromWAN("webmail.k8s.example.com", t.House.External) })
+	t.Eventually("without the port", func() error {
+		return t.Refused("imap.k8s.example.com", "Service team-a/imap", "port")
+	})
+	t.Eventually("of another namespace", func() error {
+		return t.Route("webmail-b.k8s.example.com", "Service team-b/webmail", false, externalAddress)
+	})
+	t.Must(t.RefusedFromWAN("webmail-b.k8s.example.com"))
 }
 
 // nodeQuery: what CoreDNS is told when it forwards a pod's question to the router.

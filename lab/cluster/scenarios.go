@@ -9,6 +9,7 @@ func scenarios() []Scenario {
 		{"the class as annotation", classAnnotation},
 		{"the default class", defaultClass},
 		{"a Service with a host name", serviceHostname},
+		{"a Service that is exposed", serviceExposed},
 		{"a node asks the router's DNS", nodeQuery},
 		{"MetalLB moves an address", moveAddress},
 		{"an Ingress is deleted", deleted},
