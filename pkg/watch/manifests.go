@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/sniroute/sniroute/pkg/route"
 )
@@ -80,14 +77,14 @@ func (m *Manifests) Run(ctx context.Context) error {
 	}
 	m.files = make(map[string]*manifest)
 	dirs := &watchedDirs{path: path}
-	var events chan fsnotify.Event
-	var lost chan error
-	watcher, err := fsnotify.NewWatcher()
+	var changes chan string
+	var lost chan struct{}
+	watcher, err := newInotify()
 	if err != nil {
 		m.Logger.Warn("cannot be told of changes, looking for them instead", "source", m.Name, "error", err)
 	} else {
 		defer watcher.Close()
-		dirs.watcher, events, lost = watcher, watcher.Events, watcher.Errors
+		dirs.watcher, changes, lost = watcher, watcher.changes, watcher.lost
 	}
 
 	for first := true; ; first = false {
@@ -101,20 +98,20 @@ func (m *Manifests) Run(ctx context.Context) error {
 		m.conclude(seen, dirs.err, first)
 
 		wait := poll
-		if events == nil {
+		if changes == nil {
 			wait = pollAlone
 		}
 		if seen.unsettled {
 			wait = settleMost
 		}
-		if !sleepUntilChange(ctx, wait, events, lost, dirs) {
+		if !sleepUntilChange(ctx, wait, changes, lost, dirs) {
 			return nil
 		}
 	}
 }
 
 // sleepUntilChange returns when files changed and are quiet again, or after the wait; false when ctx is done.
-func sleepUntilChange(ctx context.Context, wait time.Duration, events chan fsnotify.Event, lost chan error,
+func sleepUntilChange(ctx context.Context, wait time.Duration, changes chan string, lost chan struct{},
 	dirs *watchedDirs) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -132,18 +129,12 @@ func sleepUntilChange(ctx context.Context, wait time.Duration, events chan fsnot
 			return false
 		case <-timer.C:
 			return true
-		case event, open := <-events:
-			if !open {
-				events = nil
-			} else if dirs.concerns(event.Name) {
+		case name := <-changes:
+			if dirs.concerns(name) {
 				changed()
 			}
-		case err, open := <-lost:
-			if !open {
-				lost = nil
-			} else if errors.Is(err, fsnotify.ErrEventOverflow) {
-				changed()
-			}
+		case <-lost:
+			changed()
 		}
 	}
 }
@@ -274,7 +265,7 @@ func sinceBefore(problems, before []Problem, now time.Time) []Problem {
 // A watchedDirs keeps inotify watches on the directories in which a change may concern the path.
 type watchedDirs struct {
 	path    string // absolute
-	watcher *fsnotify.Watcher
+	watcher *inotify
 	known   map[string]fileID
 	linked  map[string]bool // to where links led when the path was last looked at
 	err     error           // why one could not be watched
@@ -314,7 +305,7 @@ func (w *watchedDirs) update(linked map[string]bool) (added bool) {
 	}
 
 	watched := make(map[string]bool)
-	for _, dir := range w.watcher.WatchList() {
+	for _, dir := range w.watcher.watched() {
 		watched[dir] = true
 	}
 	known := make(map[string]fileID)
@@ -333,9 +324,9 @@ func (w *watchedDirs) update(linked map[string]bool) (added bool) {
 			continue
 		}
 		if watched[dir] { // another directory of that name
-			_ = w.watcher.Remove(dir)
+			w.watcher.remove(dir)
 		}
-		if err := w.watcher.Add(dir); err != nil {
+		if err := w.watcher.add(dir); err != nil {
 			w.err = err
 			continue
 		}
@@ -344,7 +335,7 @@ func (w *watchedDirs) update(linked map[string]bool) (added bool) {
 	}
 	for dir := range watched {
 		if _, ok := known[dir]; !ok {
-			_ = w.watcher.Remove(dir)
+			w.watcher.remove(dir)
 		}
 	}
 	w.known = known
