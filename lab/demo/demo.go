@@ -72,15 +72,16 @@ type demo struct {
 	daemon   *house.Service
 	external *house.Web
 	seen     tally
+	patience time.Duration // by which every limit is multiplied
 }
 
 // start builds the house and starts everything in it.
-func start(ctx context.Context, binary string) (*demo, error) {
+func start(ctx context.Context, binary string, patience time.Duration) (*demo, error) {
 	h, err := house.Build()
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{house: h, binary: binary}
+	d := &demo{house: h, binary: binary, patience: patience}
 	d.seen.reset()
 	if err := errors.Join(
 		os.Mkdir(filepath.Join(h.Dir, "manifests"), 0o755),
@@ -114,7 +115,7 @@ func start(ctx context.Context, binary string) (*demo, error) {
 func (d *demo) show(ctx context.Context, w io.Writer) (failed int) {
 	for _, s := range steps() {
 		begin := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, 45*time.Second) // ten times what the slowest takes
+		ctx, cancel := context.WithTimeout(ctx, d.patience*45*time.Second) // ten times what the slowest takes
 		seen, err := s.try(d, ctx)
 		cancel()
 		verdict := "ok    "
@@ -155,10 +156,10 @@ func (d *demo) follow(ctx context.Context, name, reached, answer string) (wan, l
 	var asked sync.WaitGroup
 	var notReached, notAnswered error
 	asked.Go(func() {
-		wan, notReached = until(ctx, begin, time.Second, func() error { return d.reach(ctx, name, reached) })
+		wan, notReached = until(ctx, begin, d.patience*time.Second, func() error { return d.reach(ctx, name, reached) })
 	})
 	asked.Go(func() {
-		lan, notAnswered = until(ctx, begin, time.Second, func() error { return d.answers(ctx, name, "A", answer) })
+		lan, notAnswered = until(ctx, begin, d.patience*time.Second, func() error { return d.answers(ctx, name, "A", answer) })
 	})
 	asked.Wait()
 	return wan, lan, errors.Join(notReached, notAnswered)

@@ -2,7 +2,7 @@
 // from the internet reach the app whose name they ask for, the LAN's DNS follows, and what should be refused is
 // refused.
 //
-//	go run ./lab/demo [-once] [-sniroute BINARY]
+//	go run ./lab/demo [-once] [-sniroute BINARY] [-patience N]
 //
 // Each step prints one line: whether it held, what was done and what was seen. With -once the exit status is 0 only if
 // every step held; without it the lab then stays up and says what to try. It needs nothing of the machine but the
@@ -28,14 +28,15 @@ import (
 func main() {
 	once := flag.Bool("once", false, "end after the last step")
 	binary := flag.String("sniroute", "", "the program to show, instead of a fresh build in bin/")
+	patience := flag.Int("patience", 1, "how many times longer than on a real machine everything may take")
 	flag.Parse()
-	if err := run(*once, *binary); err != nil {
+	if err := run(*once, *binary, *patience); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(once bool, binary string) error {
+func run(once bool, binary string, patience int) error {
 	build := binary == ""
 	if build {
 		binary = "bin/sniroute"
@@ -56,7 +57,7 @@ func run(once bool, binary string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	begin := time.Now()
-	d, err := start(ctx, binary)
+	d, err := start(ctx, binary, time.Duration(patience))
 	if err != nil {
 		return err
 	}

@@ -204,7 +204,7 @@ func (d *demo) hostile(ctx context.Context) (string, error) {
 		intern:           "owned",
 	}
 	var after routes
-	if _, err := until(ctx, time.Now(), time.Second, func() error {
+	if _, err := until(ctx, time.Now(), d.patience*time.Second, func() error {
 		if after, err = d.routes(ctx); err != nil {
 			return err
 		}
@@ -271,7 +271,7 @@ func (d *demo) kill(ctx context.Context) (string, error) {
 	if d.daemon, err = d.house.StartDaemon(ctx, d.binary); err != nil {
 		return "", err
 	}
-	back, err := until(ctx, begin, time.Second, func() error {
+	back, err := until(ctx, begin, d.patience*time.Second, func() error {
 		after, err := d.routes(ctx)
 		if err == nil && string(after.Routes) != string(before.Routes) {
 			err = fmt.Errorf("the routes were %s and are %s", before.Routes, after.Routes)
@@ -294,7 +294,7 @@ func (d *demo) kill(ctx context.Context) (string, error) {
 
 // count asks until the last connections have ended: a connection is counted at its end.
 func (d *demo) count(ctx context.Context) (string, error) {
-	if _, err := until(ctx, time.Now(), 3*time.Second, func() error {
+	if _, err := until(ctx, time.Now(), d.patience*3*time.Second, func() error {
 		metrics, err := d.metrics(ctx)
 		if err != nil {
 			return err
