@@ -295,7 +295,10 @@ func runModel(t *testing.T, seed uint64) {
 		Backends: []route.Backend{{Name: "app", Servers: []route.Server{
 			{Address: netip.MustParseAddrPort("10.0.0.1:443"), Weight: 1},
 			{Address: netip.MustParseAddrPort("10.0.0.2:443"), Weight: 1},
-		}, Options: route.BackendOptions{ConnectTimeout: 5 * time.Second, IdleTimeout: time.Hour}}},
+		}, Options: route.BackendOptions{
+			ConnectTimeout: 5 * time.Second, IdleTimeout: time.Hour, Balance: route.Balance(seed % 3),
+			Stick: route.Stick(seed / 3 % 3), StickSize: 2, StickExpire: time.Hour,
+		}}},
 	}
 	table := route.Build(&policy, nil)
 	var pools backend.Set
