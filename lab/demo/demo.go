@@ -23,6 +23,7 @@ const (
 	app3    = "app3." + domain // the same, for the person to try
 	intern  = "wiki." + domain // of the internal ingress
 	nasName = "nas.example.com"
+	private = "private.example.com"
 	backup  = "backup.example.com" // a static route, to a server on the NAS that answers after the client's end
 )
 
@@ -159,7 +160,8 @@ func (d *demo) follow(ctx context.Context, name, reached, answer string) (wan, l
 		wan, notReached = until(ctx, begin, d.patience*time.Second, func() error { return d.reach(ctx, name, reached) })
 	})
 	asked.Go(func() {
-		lan, notAnswered = until(ctx, begin, d.patience*time.Second, func() error { return d.answers(ctx, name, "A", answer) })
+		ask := func() error { return d.answers(ctx, name, "A", answer) }
+		lan, notAnswered = until(ctx, begin, d.patience*time.Second, ask)
 	})
 	asked.Wait()
 	return wan, lan, errors.Join(notReached, notAnswered)

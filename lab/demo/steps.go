@@ -40,6 +40,7 @@ func steps() []step {
 		{"a client that closes its sending side after the request", (*demo).halfClose},
 		{"a hostile file: google.com, 127.0.0.1, hosts of another namespace", (*demo).hostile},
 		{"the Ingress file of " + app1 + " is removed", (*demo).remove},
+		{"a route by hand for " + private + ", and SIGHUP; the same backwards", (*demo).reload},
 		{"the metrics, against what the clients saw", (*demo).count},
 		{"sniroute is killed with -9 and started again", (*demo).kill},
 		{"the metrics since then", (*demo).count},
@@ -253,6 +254,25 @@ func (d *demo) remove(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("WAN reaches the NAS after %v, dig is the internet's again after %v", gone, forgotten), nil
+}
+
+// reload withholds a name from the internet that the NAS got until now, and gives it back.
+func (d *demo) reload(ctx context.Context) (string, error) {
+	text := fmt.Sprintf(configuration, d.house.Dir)
+	byHand := text + "\nconfig route 'private'\n\tlist host '" + private + "'\n\toption expose '0'\n"
+	var took []time.Duration
+	for _, c := range []struct{ text, reaches string }{{text, nasName}, {byHand, "alert 112"}, {text, nasName}} {
+		begin := time.Now()
+		if err := errors.Join(d.house.Configure(c.text), d.daemon.Signal(syscall.SIGHUP)); err != nil {
+			return "", err
+		}
+		after, err := until(ctx, begin, d.patience*time.Second, func() error { return d.reach(ctx, private, c.reaches) })
+		if err != nil {
+			return "", err
+		}
+		took = append(took, after)
+	}
+	return fmt.Sprintf("WAN gets alert 112 after %v, and reaches the NAS again after %v", took[1], took[2]), nil
 }
 
 func (d *demo) kill(ctx context.Context) (string, error) {
