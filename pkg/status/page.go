@@ -1,12 +1,11 @@
 package status
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,9 +13,6 @@ import (
 
 	"github.com/sniroute/sniroute/pkg/route"
 )
-
-//go:embed page.html
-var pageHTML string
 
 //go:embed page.css
 var pageCSS string
@@ -26,25 +22,22 @@ const maxRows = 1000
 
 // A page shows a daemon to a person. It is one document that loads nothing else and runs no script.
 type page struct {
-	daemon   Daemon
-	template *template.Template
-	policy   string // the Content-Security-Policy that lets the page's own style through
+	daemon Daemon
+	policy string // the Content-Security-Policy that lets the page's own style through
 }
 
 func newPage(d Daemon) *page {
 	hash := sha256.Sum256([]byte(pageCSS))
 	style := base64.StdEncoding.EncodeToString(hash[:])
 	return &page{
-		daemon:   d,
-		template: template.Must(template.New("page").Funcs(pageFuncs()).Parse(pageHTML)),
-		policy:   contentPolicy("img-src data:; style-src 'sha256-" + style + "'; "),
+		daemon: d,
+		policy: contentPolicy("img-src data:; style-src 'sha256-" + style + "'; "),
 	}
 }
 
-// A view is what the page's template sees.
+// A view is what the page shows.
 type view struct {
 	Report
-	Style    template.CSS
 	Now      time.Time
 	Hosts    rows[Route]
 	Refused  rows[Refusal]
@@ -55,7 +48,7 @@ type view struct {
 }
 
 // ListenerTraffic returns the counters of a listener.
-func (v view) ListenerTraffic(name string) ListenerTraffic {
+func (v *view) ListenerTraffic(name string) ListenerTraffic {
 	for _, l := range v.Traffic.Listeners {
 		if l.Name == name {
 			return l
@@ -94,7 +87,6 @@ func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	report := ReportOf(p.daemon)
 	v := view{
 		Report:   report,
-		Style:    template.CSS(pageCSS),
 		Now:      time.Now(),
 		Hosts:    firstOf(list.Routes),
 		Refused:  firstOf(list.Refused),
@@ -111,15 +103,11 @@ func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 			v.Exposed++
 		}
 	}
-	var text bytes.Buffer
-	if err := p.template.Execute(&text, v); err != nil {
-		writeText(w, http.StatusInternalServerError, err.Error())
-		return
-	}
+	body := v.html()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", p.policy)
-	w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
-	w.Write(text.Bytes())
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	io.WriteString(w, string(body))
 }
 
 func serverRows(t Traffic) []serverRow {
@@ -183,18 +171,6 @@ func down(b BackendTraffic) bool {
 		}
 	}
 	return len(b.Servers) > 0
-}
-
-func pageFuncs() template.FuncMap {
-	return template.FuncMap{
-		"age":     age,
-		"bytes":   bytesText,
-		"count":   countText,
-		"safe":    safeText,
-		"plural":  plural,
-		"clean":   cleanText,
-		"results": resultsTotal,
-	}
 }
 
 func plural(n int, one, many string) string {

@@ -84,7 +84,7 @@ func TestPageShowsEverything(t *testing.T) {
 	}
 }
 
-// withoutSpaces leaves out what depends on how the template is laid out.
+// withoutSpaces leaves out what depends on how the page is laid out.
 func withoutSpaces(s string) string { return strings.Join(strings.Fields(s), "") }
 
 func TestPageOfADaemonThatWaits(t *testing.T) {
@@ -110,7 +110,7 @@ func TestPageOfADaemonThatWaits(t *testing.T) {
 	}
 }
 
-// Whatever a cluster says, the page has the elements that its template has, loads nothing and runs nothing.
+// Whatever a cluster says, the page has the elements that it always has, loads nothing and runs nothing.
 func TestPageIsSafe(t *testing.T) {
 	const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(1)><style>*{}</style>{{.}}` + "\u202e\x00\xff"
 	calm, evil := busyDaemon(time.Now()), busyDaemon(time.Now())
