@@ -70,6 +70,10 @@ PACKED := mips mipsle arm-7 arm64 amd64
 packages: $(PACKED:%=dist/sniroute-%) ## OpenWrt packages and their index, in dist/packages
 	cd openwrt/pack && go run . -date $(shell git log -1 --format=%ct)
 
+.PHONY: qemu
+qemu: tools cross packages ## the demo and unit tests on emulated MIPS, ARM and RISC-V; ARGS names some of them
+	go run ./lab/qemu $(ARGS)
+
 .PHONY: size
 size: cross ## sizes of the binaries, stripped and compressed, and what each module adds
 	@go run ./lab/size dist/sniroute-*

@@ -187,6 +187,20 @@ func field(control, name string) string {
 	return ""
 }
 
+// Unpack returns one of the files that an .ipk installs.
+func Unpack(ipk, name string) ([]byte, error) {
+	_, data, err := unpack(ipk)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range data {
+		if m.path == name {
+			return m.text, nil
+		}
+	}
+	return nil, fmt.Errorf("%s installs no %s", ipk, name)
+}
+
 // A packed file is one of an archive.
 type packed struct {
 	path   string
