@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -306,6 +307,12 @@ func TestLoadFile(t *testing.T) {
 	}
 	if _, _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "too much") {
 		t.Errorf("too large: got %v", err)
+	}
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("a pipe: got %v", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sniroute/sniroute/pkg/uci"
@@ -343,13 +344,16 @@ func Control(dir string) string {
 
 // readFile reads a configuration file, or a little more than Parse takes of it.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would keep us waiting
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the configuration: %w: write one, or name the folder that holds it with -c", err)
 	} else if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading the configuration: %s is no regular file", path)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, uci.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
