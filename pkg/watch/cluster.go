@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// betweenPublications bounds how often claims are published in a burst. After quiet they are published at once.
-	betweenPublications = 100 * time.Millisecond
+	// Changes are looked at as soon as they come, so many in a row; in a burst, no sooner than so long after one another:
+	// together at most ten times in any second.
+	looksInARow  = 3
+	betweenLooks = 140 * time.Millisecond
 	// firstLook is how long claims of one kind wait for the other kinds to be read, or not to be readable.
 	firstLook = 10 * time.Second
 	// lookAtCredentials is how often the credentials' files are looked at.
@@ -72,6 +74,7 @@ type Cluster struct {
 	// Of tests; the zero values are for use.
 	transport   func(*credentials) http.RoundTripper // nil: the network
 	pace        pace
+	pings       pings
 	mostDecoded int
 
 	reloading sync.Mutex
@@ -108,6 +111,9 @@ func (c *Cluster) prepare() {
 		c.client = &http.Client{Transport: roundTripper(c.roundTrip)}
 		if c.pace == (pace{}) {
 			c.pace = usualPace()
+		}
+		if c.pings == (pings{}) {
+			c.pings = pings{after: 15 * time.Second, timeout: 10 * time.Second}
 		}
 		c.mostDecoded = cmp.Or(c.mostDecoded, maxDecoded)
 		for _, k := range kindsOf(c.Sources) {
@@ -172,9 +178,14 @@ func (c *Cluster) Run(ctx context.Context) error {
 func (c *Cluster) publishChanges(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var due time.Time // when the next look would be made if all were evenly spaced
 	for {
-		last := time.Now()
-		again := c.conclude(last)
+		now := time.Now()
+		if due.Before(now) {
+			due = now
+		}
+		due = due.Add(betweenLooks)
+		again := c.conclude(now)
 		var pause <-chan time.Time
 		if again > 0 {
 			timer.Reset(again)
@@ -186,11 +197,11 @@ func (c *Cluster) publishChanges(ctx context.Context) {
 		case <-c.wake:
 		case <-pause:
 		}
-		if quiet := time.Since(last); quiet < betweenPublications {
+		if ahead := time.Until(due) - (looksInARow-1)*betweenLooks; ahead > 0 {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(betweenPublications - quiet):
+			case <-time.After(ahead):
 			}
 		}
 	}
@@ -388,7 +399,7 @@ func (c *Cluster) reload() bool {
 	if old != nil && old.equal(fresh) {
 		return false
 	}
-	l := newLink(fresh, c.clock, c.dialled, &c.requests)
+	l := newLink(fresh, c.pings, c.clock, c.dialled, &c.requests)
 	if c.transport != nil {
 		l.transport = c.transport(fresh)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -396,6 +398,65 @@ func TestClusterTriesItsServersInTurn(t *testing.T) {
 	s := r.wantWaiting("cannot reach " + d.server.URL)
 	if !strings.Contains(s.Waiting, "cannot reach "+strings.Replace(down.URL, "http:", "https:", 1)) {
 		t.Errorf("waiting for %q, which says nothing of the other server", s.Waiting)
+	}
+}
+
+// A server that was cut off without a word is missed after a ping, not when the watch would have ended.
+func TestClusterServerThatFallsSilent(t *testing.T) {
+	d := newDouble(t)
+	d.put("ingresses", ingressYAML("a", "ext", "a", "10.0.0.3"))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	var silent atomic.Bool
+	go relay(listener, strings.TrimPrefix(d.server.URL, "https://"), &silent)
+	r := runCluster(t, d.cluster(t, func(c *Cluster) {
+		c.Servers = []string{"https://" + listener.Addr().String()}
+		c.pings = pings{after: 200 * time.Millisecond, timeout: 200 * time.Millisecond}
+	}))
+	r.want("a@10.0.0.3")
+	r.wantSynced()
+	silent.Store(true)
+	s := r.wantState("state that is not synced", func(s State) bool { return !s.Synced })
+	if !s.FromState {
+		t.Errorf("state %+v", s)
+	}
+	d.put("ingresses", ingressYAML("b", "ext", "b", "10.0.0.3"))
+	silent.Store(false)
+	r.want("a@10.0.0.3", "b@10.0.0.3")
+}
+
+// relay passes connections on, and swallows every byte while it is silent.
+func relay(listener net.Listener, to string, silent *atomic.Bool) {
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", to)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		pass := func(to, from net.Conn) {
+			defer to.Close()
+			buffer := make([]byte, 1<<15)
+			lost := false
+			for {
+				n, err := from.Read(buffer)
+				if err != nil {
+					return
+				}
+				if lost = lost || silent.Load(); lost { // a connection that has lost bytes stays dead
+					continue
+				}
+				if _, err := to.Write(buffer[:n]); err != nil {
+					return
+				}
+			}
+		}
+		go pass(client, server)
+		go pass(server, client)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -178,12 +179,12 @@ func TestClusterLeavesAServerThatHangs(t *testing.T) {
 // A server that takes a request for a streamed list for a plain watch never ends the list: pages are asked for instead.
 func TestClusterStreamedListThatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		streamed := 0
+		var streamed atomic.Int32
 		network := &fakeNetwork{up: func(r *http.Request) (*http.Response, error) {
 			if r.URL.Query().Get("sendInitialEvents") == "" {
 				return oneIngress(r)
 			}
-			streamed++
+			streamed.Add(1)
 			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}},
 				Body: &silentBody{ctx: r.Context(), closed: make(chan struct{})}, Request: r}, nil
 		}}
@@ -196,8 +197,8 @@ func TestClusterStreamedListThatDoesNotEnd(t *testing.T) {
 		go func() { done <- c.Run(ctx) }()
 		time.Sleep(streamedListQuiet + 5*time.Second)
 		synctest.Wait()
-		if s := c.State(); !s.Synced || len(last) != 1 || streamed != 2 {
-			t.Errorf("%d claims after %d streamed lists, state %+v", len(last), streamed, s)
+		if s := c.State(); !s.Synced || len(last) != 1 || streamed.Load() != 2 {
+			t.Errorf("%d claims after %d streamed lists, state %+v", len(last), streamed.Load(), s)
 		}
 		cancel()
 		<-done

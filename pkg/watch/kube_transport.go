@@ -21,9 +21,11 @@ const (
 	dialTimeout    = 10 * time.Second
 	headerTimeout  = 2 * time.Minute // a proxy may hold the header of a watch back until the first bookmark
 	requestTimeout = time.Minute     // of one page of a list
-	pingAfter      = 15 * time.Second
-	pingTimeout    = 10 * time.Second
 )
+
+// Pings find out whether a server that says nothing is there still: HTTP/2 asks for an answer after so long of silence,
+// and gives the connection up if there is none in time.
+type pings struct{ after, timeout time.Duration }
 
 // A link is one set of credentials and the connections that were made with them.
 type link struct {
@@ -35,7 +37,7 @@ type link struct {
 
 // newLink returns a link. The API server's certificate is judged at the time that clock returns: a router has no clock
 // of its own at boot. dialled is told every address that is connected to.
-func newLink(c *credentials, clock func() time.Time, dialled func(netip.AddrPort), requests *atomic.Uint32) *link {
+func newLink(c *credentials, p pings, clock func() time.Time, dialled func(netip.AddrPort), requests *atomic.Uint32) *link {
 	dialer := &net.Dialer{
 		Timeout: dialTimeout,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
@@ -54,7 +56,7 @@ func newLink(c *credentials, clock func() time.Time, dialled func(netip.AddrPort
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    dialTimeout,
 		ForceAttemptHTTP2:      true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: p.after, PingTimeout: p.timeout},
 		MaxResponseHeaderBytes: 64 << 10,
 		IdleConnTimeout:        90 * time.Second,
 		DisableCompression:     true, // the LAN is faster than the router's CPU
