@@ -21,6 +21,7 @@ func trafficOf(s proxy.Stats) status.Traffic {
 	for _, b := range s.Backends {
 		backend := status.BackendTraffic{
 			Name: b.Name, Active: b.Active, ToBackend: b.ToBackend, ToClient: b.ToClient,
+			Remembered: b.Remembered, RememberedLimit: b.RememberedLimit,
 			Connect: status.Histogram(b.Connect), Connections: []status.ConnectionCount{}, Servers: []status.ServerTraffic{},
 		}
 		for how, n := range b.Connections {

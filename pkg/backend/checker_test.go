@@ -268,12 +268,12 @@ func TestCheckFollowsUpdates(t *testing.T) {
 		list := servers(1, 1)
 		b := route.Backend{Name: "nas", Servers: list[:1], Options: every(time.Hour, 2, 1)}
 		b.Options.Check = route.CheckTLS
-		pool := s.Update([]route.Backend{b}, []string{"nas.example.com"})[0]
+		s.Update([]route.Backend{b}, []string{"nas.example.com"})
 		time.Sleep(time.Second)
 		s.die(list[0], errTest)
 		b.Options.CheckInterval = 10 * time.Second
 		b.Servers = list
-		pool = s.Update([]route.Backend{b}, []string{"other.example.com"})[0]
+		pool := s.Update([]route.Backend{b}, []string{"other.example.com"})[0]
 		time.Sleep(12 * time.Second)
 		synctest.Wait()
 		if pool.Up(0) || !pool.Up(1) {

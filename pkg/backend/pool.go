@@ -117,6 +117,15 @@ func (p *Pool) Continues(old *Pool) bool {
 	return len(p.servers) == len(old.servers) && (len(p.servers) == 0 || &p.servers[0] == &old.servers[0])
 }
 
+// Remembered returns how many clients are remembered, and how many can be; no more than none where the backend's stick
+// is none.
+func (p *Pool) Remembered() (clients, limit int) {
+	if p.sticks == nil {
+		return 0, 0
+	}
+	return p.sticks.len()
+}
+
 // Key returns what a client is remembered by: its address or the session id of its ClientHello, as the backend's stick
 // says. The session id of a ServerHello is a key too. It is 0 where there is nothing to remember the client by.
 func (p *Pool) Key(client netip.Addr, sessionID []byte) Key {

@@ -68,6 +68,13 @@ func (t *stickTable) resize(size int, expire time.Duration) {
 	}
 }
 
+// len returns the number of entries, those that have expired and not made room yet among them, and its bound.
+func (t *stickTable) len() (entries, limit int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.places), t.size
+}
+
 // find returns the tag of the server that the client with the key went to last.
 func (t *stickTable) find(key Key) (server uint32, ok bool) {
 	t.mu.Lock()

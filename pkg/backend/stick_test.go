@@ -230,8 +230,8 @@ func TestStickShared(t *testing.T) {
 		set.Update([]route.Backend{b}, nil)
 	}
 	loops.Wait()
-	if n := len(set.sticks["a"].places); n > 109 {
-		t.Errorf("%d clients are remembered", n)
+	if n, limit := set.pools["a"].Remembered(); n == 0 || n > limit || limit != 109 {
+		t.Errorf("%d clients of %d are remembered", n, limit)
 	}
 }
 
@@ -240,8 +240,11 @@ func TestKeyOf(t *testing.T) {
 	if keyOf(one, []byte("session")) == keyOf(other, []byte("session")) {
 		t.Error("the key can be foretold")
 	}
-	if keyOf(one, []byte("session")) != keyOf(one, []byte("session")) || keyOf(one, nil) != 0 {
-		t.Error("a key is not always the same")
+	if first, again := keyOf(one, []byte("session")), keyOf(one, []byte("session")); first != again || first == 0 {
+		t.Errorf("one session has the keys %d and %d", first, again)
+	}
+	if keyOf(one, nil) != 0 {
+		t.Error("nothing has a key")
 	}
 }
 

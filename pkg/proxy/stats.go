@@ -35,6 +35,8 @@ type BackendStats struct {
 	ToClient    uint64 // bytes of connections that ended
 	Connect     Histogram
 	Servers     []ServerStats
+
+	Remembered, RememberedLimit int // clients that return to their server; 0, 0: they do not
 }
 
 // A ConnectionResult says on which listener connections came in and how they ended: "ok", "timeout" (idle), "reset" (one
@@ -167,6 +169,7 @@ func (sum *tally) stats() Stats {
 				Error:   t.pool.Problem(i),
 			})
 		}
+		b.Remembered, b.RememberedLimit = t.pool.Remembered()
 		s.Backends = append(s.Backends, b)
 	}
 	slices.SortFunc(s.Backends, func(a, b BackendStats) int { return cmp.Compare(a.Name, b.Name) })

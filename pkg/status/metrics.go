@@ -35,6 +35,7 @@ type collector struct {
 	buildInfo *prometheus.Desc
 
 	connections, connectionsActive, bytes, connect                 *prometheus.Desc
+	remembered, rememberedLimit                                    *prometheus.Desc
 	serverUp, serverActive, serverFailed                           *prometheus.Desc
 	accepted, rejected, listenerUp                                 *prometheus.Desc
 	peek, check, clients, clientsLimit, peeking, peekBytes         *prometheus.Desc
@@ -58,6 +59,10 @@ func newCollector(d Daemon) *collector {
 		bytes: desc("bytes_total", "Bytes relayed, by direction: to_backend or to_client.",
 			"backend", "direction"),
 		connect: desc("connect_seconds", "Time that connecting to a server of the backend took.", "backend"),
+
+		remembered: desc("stick_entries", "Clients that return to the server of the backend that they had.", "backend"),
+		rememberedLimit: desc("stick_entries_limit", "Clients of the backend that are remembered at most (stick_size).",
+			"backend"),
 
 		serverUp:     desc("server_up", "Whether a server counts as up.", "backend", "server"),
 		serverActive: desc("server_connections_active", "Open connections to a server.", "backend", "server"),
@@ -100,7 +105,8 @@ func newCollector(d Daemon) *collector {
 // Describe announces every metric.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.buildInfo, c.connections, c.connectionsActive, c.bytes, c.connect, c.serverUp, c.serverActive, c.serverFailed,
+		c.buildInfo, c.connections, c.connectionsActive, c.bytes, c.connect, c.remembered, c.rememberedLimit,
+		c.serverUp, c.serverActive, c.serverFailed,
 		c.accepted, c.rejected, c.listenerUp, c.peek, c.check, c.clients, c.clientsLimit, c.peeking, c.peekBytes,
 		c.routes, c.refused, c.shared, c.sourceErrors, c.clusterSynced, c.clusterLastSync, c.credentialExpiry,
 		c.dnsRecords, c.dnsOK, c.dnsPublished, c.reloadOK, c.reloaded,
@@ -154,6 +160,10 @@ func (c *collector) collectTraffic(out sink, t Traffic) {
 		out.counter(c.bytes, b.ToBackend, b.Name, "to_backend")
 		out.counter(c.bytes, b.ToClient, b.Name, "to_client")
 		out.histogram(c.connect, b.Connect, b.Name)
+		if b.RememberedLimit > 0 {
+			out.gauge(c.remembered, float64(b.Remembered), b.Name)
+			out.gauge(c.rememberedLimit, float64(b.RememberedLimit), b.Name)
+		}
 		for _, n := range b.Connections {
 			out.counter(c.connections, n.Count, n.Listener, b.Name, n.Result)
 		}

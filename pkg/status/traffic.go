@@ -33,6 +33,9 @@ type BackendTraffic struct {
 	ToClient    uint64            `json:"to_client"`   // bytes
 	Connect     Histogram         `json:"connect"`
 	Servers     []ServerTraffic   `json:"servers"`
+
+	Remembered      int `json:"remembered"`       // clients that return to their server (stick)
+	RememberedLimit int `json:"remembered_limit"` // how many that can be; 0: none return
 }
 
 // A ConnectionCount is how many connections from one listener ended in one way.
