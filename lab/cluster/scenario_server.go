@@ -223,13 +223,14 @@ func compacted(t *T) {
 	t.Must(t.serves())
 }
 
-// offline: the cluster is away for long. The router tries less and less often, up to a bound, and goes on serving. An
-// hour is not waited for: what is counted in the last part of a shorter outage is what an hour would be made of.
+// offline: the cluster is away for long. The router tries less and less often, up to a bound, and goes on serving. A
+// whole hour passes in the tests of pkg/watch, on a clock of their own; here, on the wire, it is the last part of a
+// shorter outage that counts, which is what an hour would be made of.
 func offline(t *T) {
 	const kinds = 3 // Ingress, IngressClass, Service: each is asked for by itself
-	const outage, part = 80 * time.Second, 45 * time.Second
-	// A pause between two attempts lasts 15 to 30 seconds when it has grown to its bound.
-	const bound = kinds * (int(part/(15*time.Second)) + 1)
+	const outage, part = 60 * time.Second, 30 * time.Second
+	// A pause between two attempts lasts 10 to 20 seconds when it has grown to its bound.
+	const bound = kinds * (int(part/(10*time.Second)) + 1)
 	attempts := func() int {
 		seen, err := t.capture.dialled(t)
 		t.Must(err)
