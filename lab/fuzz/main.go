@@ -3,7 +3,8 @@
 //	go run ./lab/fuzz -time 15s
 //	go run ./lab/fuzz -time 10m -run 'pkg/(sni|uci)'
 //
-// It goes on behind a target that fails, and says at the end which did. What a target found then lies in its package's
+// As many run at the same time as there are processors, up to four, with one worker each: so compiling the next does not
+// leave the others idle. It goes on behind a target that fails, and says at the end which did. What a target found then lies in its package's
 // testdata/fuzz, to be committed with what mends it.
 package main
 
@@ -17,7 +18,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -44,34 +48,46 @@ func run(ctx context.Context, each time.Duration, only string, out io.Writer) er
 	if err != nil {
 		return err
 	}
-	ran := 0
-	var failed []string
-	for _, t := range targets {
-		if !wanted.MatchString(t.String()) {
-			continue
-		}
-		ran++
-		fmt.Fprintf(out, "%-40s ", t)
-		runs, err := t.fuzz(ctx, each)
-		if ctx.Err() != nil {
-			fmt.Fprintln(out)
-			return ctx.Err()
-		}
-		if err != nil {
-			fmt.Fprintf(out, "FAILED\n%v\n", err)
-			failed = append(failed, t.String())
-			continue
-		}
-		fmt.Fprintf(out, "%10s runs\n", runs)
+	all := len(targets)
+	targets = slices.DeleteFunc(targets, func(t target) bool { return !wanted.MatchString(t.String()) })
+	if len(targets) == 0 {
+		return fmt.Errorf("none of the %d targets matches %q", all, only)
 	}
+	failed := fuzzAll(ctx, targets, each, out)
 	switch {
-	case ran == 0:
-		return fmt.Errorf("none of the %d targets matches %q", len(targets), only)
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case len(failed) > 0:
-		return fmt.Errorf("%d of %d targets failed: %s", len(failed), ran, strings.Join(failed, ", "))
+		return fmt.Errorf("%d of %d targets failed: %s", len(failed), len(targets), strings.Join(failed, ", "))
 	}
-	fmt.Fprintf(out, "%d targets, %v each: nothing found\n", ran, each)
+	fmt.Fprintf(out, "%d targets, %v each: nothing found\n", len(targets), each)
 	return nil
+}
+
+// fuzzAll runs targets and returns the names of those that failed.
+func fuzzAll(ctx context.Context, targets []target, each time.Duration, out io.Writer) (failed []string) {
+	var running sync.WaitGroup
+	var mu sync.Mutex // protects failed and out
+	slots := make(chan struct{}, min(runtime.NumCPU(), 4))
+	for _, t := range targets {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			runs, err := t.fuzz(ctx, each)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case ctx.Err() != nil:
+			case err != nil:
+				fmt.Fprintf(out, "%-40s FAILED\n%v\n", t, err)
+				failed = append(failed, t.String())
+			default:
+				fmt.Fprintf(out, "%-40s %10s runs\n", t, runs)
+			}
+		})
+	}
+	running.Wait()
+	return failed
 }
 
 // building is how long compiling and ending a target may take, on a slow machine.
@@ -84,7 +100,7 @@ func (t target) fuzz(ctx context.Context, each time.Duration) (runs string, err 
 	for range 3 {
 		// Inputs that are merely new are not minimized for long: that time is better spent on others.
 		cmd := exec.CommandContext(ctx, "go", "test", "./"+t.dir, "-run", "^$", "-fuzz", "^"+t.name+"$",
-			"-fuzztime", each.String(), "-fuzzminimizetime", "1s")
+			"-fuzztime", each.String(), "-fuzzminimizetime", "1s", "-parallel", "1")
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // which its workers see too
 		cmd.WaitDelay = 30 * time.Second
 		var said []byte
