@@ -53,6 +53,7 @@ func commands() []command {
 		{"explain", "[-json] [-c DIR] NAME", "which rule takes NAME, for connections and for DNS", explain},
 		{"manifest", "", "print what a cluster needs so that this router may follow it, for kubectl apply -f -", printManifest},
 		{"enroll", "[-c DIR] URL", "take the Secret that the cluster has filled, on stdin, as credentials for URL", enroll},
+		{"import-haproxy", "FILE", "print the configuration that does what an haproxy.cfg does", importHAProxy},
 		{"version", "", "the version of this program", printVersion},
 	}
 }

@@ -7,12 +7,13 @@ import (
 )
 
 // Format returns the text of a file as libuci writes it (uci_export_package): sections apart by an empty line, every
-// name and value in single quotes, the quotes in values escaped (uci_escape). Parse reads back the same sections, options and values.
-// Line numbers are not looked at, nor the names of anonymous sections, which come from their positions.
+// name and value in single quotes, the quotes in values escaped (uci_escape). Parse reads back the same sections,
+// options and values. Line numbers are not looked at, nor the names of anonymous sections, which come from their
+// positions.
 //
 // What no file can say, or Parse would read as something else, is an error: a NUL byte, an invalid name or type, an
-// empty value of an option that is no list, a name used twice, more than MaxSize bytes. Comments are not kept: Format is
-// for new files, a Document for those that are there.
+// empty value of an option that is no list, a name used twice, more than MaxSize bytes. Comments are not kept: Format
+// is for new files, a Document for those that are there.
 func Format(f *File) ([]byte, error) {
 	var b []byte
 	names := make(map[string]bool, len(f.Sections))
