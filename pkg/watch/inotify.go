@@ -13,11 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An inotify tells of changes in directories (inotify(7)). The usual library reads the kernel's events through a pointer
-// into a byte buffer, which may lie at an odd address: MIPS and old ARM processors fault there, or read something else.
+// An inotify is a notifier that reads the kernel's events wherever they lie.
 type inotify struct {
-	changes chan string   // the path of what changed: the directory's as it was added, and the name in it
-	lost    chan struct{} // the kernel had more changes than it keeps
+	changes  chan string
+	overflow chan struct{}
 
 	file    *os.File
 	quit    chan struct{}
@@ -37,7 +36,7 @@ func newInotify() (*inotify, error) {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
 	n := &inotify{
-		changes: make(chan string), lost: make(chan struct{}, 1),
+		changes: make(chan string), overflow: make(chan struct{}, 1),
 		file: os.NewFile(uintptr(fd), "inotify"), quit: make(chan struct{}), stopped: make(chan struct{}),
 		paths: map[int32]string{},
 	}
@@ -72,6 +71,9 @@ func (n *inotify) add(path string) error {
 	}
 	return nil
 }
+
+func (n *inotify) changed() <-chan string { return n.changes }
+func (n *inotify) lost() <-chan struct{}  { return n.overflow }
 
 // remove ends the watch of a path.
 func (n *inotify) remove(path string) {
@@ -130,7 +132,7 @@ func (n *inotify) read() {
 func (n *inotify) tell(wd int32, mask uint32, name string) bool {
 	if mask&unix.IN_Q_OVERFLOW != 0 {
 		select {
-		case n.lost <- struct{}{}:
+		case n.overflow <- struct{}{}:
 		default: // nobody has taken the last one yet
 		}
 		return true

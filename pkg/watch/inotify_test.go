@@ -113,7 +113,7 @@ func TestInotifyOverflow(t *testing.T) {
 		}
 	}
 	select {
-	case <-n.lost:
+	case <-n.overflow:
 	default:
 		t.Error("nothing is told of")
 	}

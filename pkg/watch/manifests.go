@@ -77,14 +77,14 @@ func (m *Manifests) Run(ctx context.Context) error {
 	}
 	m.files = make(map[string]*manifest)
 	dirs := &watchedDirs{path: path}
-	var changes chan string
-	var lost chan struct{}
-	watcher, err := newInotify()
+	var changes <-chan string
+	var lost <-chan struct{}
+	watcher, err := newNotifier()
 	if err != nil {
 		m.Logger.Warn("cannot be told of changes, looking for them instead", "source", m.Name, "error", err)
 	} else {
 		defer watcher.Close()
-		dirs.watcher, changes, lost = watcher, watcher.changes, watcher.lost
+		dirs.watcher, changes, lost = watcher, watcher.changed(), watcher.lost()
 	}
 
 	for first := true; ; first = false {
@@ -111,7 +111,7 @@ func (m *Manifests) Run(ctx context.Context) error {
 }
 
 // sleepUntilChange returns when files changed and are quiet again, or after the wait; false when ctx is done.
-func sleepUntilChange(ctx context.Context, wait time.Duration, changes chan string, lost chan struct{},
+func sleepUntilChange(ctx context.Context, wait time.Duration, changes <-chan string, lost <-chan struct{},
 	dirs *watchedDirs) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -265,7 +265,7 @@ func sinceBefore(problems, before []Problem, now time.Time) []Problem {
 // A watchedDirs keeps inotify watches on the directories in which a change may concern the path.
 type watchedDirs struct {
 	path    string // absolute
-	watcher *inotify
+	watcher notifier
 	known   map[string]fileID
 	linked  map[string]bool // to where links led when the path was last looked at
 	err     error           // why one could not be watched

@@ -1,0 +1,5 @@
+//go:build mips || mipsle || arm
+
+package watch
+
+func newNotifier() (notifier, error) { return newInotify() }
