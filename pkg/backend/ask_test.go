@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -243,17 +244,22 @@ func TestTCPCheckIsNotSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	io.ReadAll(c) // accepted, and those before it
+	io.ReadAll(c)                               // accepted, and those before it
 	if n := accepted.Load() - 1; n > checks/2 { // an acknowledgement may have been late
 		t.Errorf("%d of %d checks were accepted, want next to none", n, checks)
 	}
 }
 
-// Go's own server logs every handshake that does not complete.
+// Go's own server logs every handshake that does not complete. It is asked for the host that is routed to it.
 func TestGoServerLogsNothing(t *testing.T) {
 	var logged strings.Builder
+	var names sync.Map
 	l, err := tls.Listen("tcp4", "127.0.0.1:0", &tls.Config{
 		Certificates: []tls.Certificate{certificate(t)}, NextProtos: []string{"h2", "http/1.1"},
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			names.Store(hello.ServerName, true)
+			return nil, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -276,6 +282,15 @@ func TestGoServerLogsNothing(t *testing.T) {
 	<-ended
 	if logged.Len() > 0 {
 		t.Errorf("the server complains: %s", logged.String())
+	}
+	names.Range(func(name, _ any) bool {
+		if name != "app.example.com" {
+			t.Errorf("it was asked for %q", name)
+		}
+		return true
+	})
+	if _, ok := names.Load("app.example.com"); !ok {
+		t.Error("it saw no hello")
 	}
 }
 

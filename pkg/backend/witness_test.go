@@ -8,7 +8,7 @@ import (
 	"testing/iotest"
 )
 
-// FuzzWitness: in whatever pieces a server's bytes come, all are passed on, and only TLS that a server says is an answer.
+// FuzzWitness: in whatever pieces a server's bytes come, all are passed on, and only TLS of a server is an answer.
 func FuzzWitness(f *testing.F) {
 	f.Add([]byte{22, 3, 3, 0, 90, 2, 0, 0, 86}, true)
 	f.Add([]byte{21, 3, 3, 0, 2, 2, 40}, false)

@@ -15,8 +15,11 @@
 //  3. The servers of the backend are tried in turn until one accepts (connect), and gets what the client sent.
 //  4. Bytes, ends of streams and resets are passed on both ways (relay) until both sides have ended.
 //
+// While it runs, the servers are asked whether they are up (package backend).
+//
 // Each event loop is one goroutine with its own listening sockets and its own connections, which live in a slab without
-// pointers: no goroutine, no channel, no lock and no allocation for each connection.
+// pointers: no goroutine, no channel, no lock and no allocation for each connection. A backend that remembers its clients
+// (stick) is the exception: the loops share its table.
 package proxy
 
 import (
