@@ -1,11 +1,7 @@
 package watch
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,145 +9,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/sniroute/sniroute/pkg/route"
 )
-
-// A clusterRun is a Cluster that runs until the test ends or it is stopped.
-type clusterRun struct {
-	*Cluster
-	t      *testing.T
-	claims chan []route.Claim
-	last   []route.Claim
-	stop   func()
-}
-
-func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
-
-// cluster returns a Cluster that follows the double.
-func (d *double) cluster(t *testing.T, change ...func(*Cluster)) *Cluster {
-	c := &Cluster{Name: "home", Servers: []string{d.server.URL}, CAFile: d.ca, TokenFile: tokenFile(t, "good"),
-		Sources: Sources(), Logger: silent(), pace: pace{5 * time.Millisecond, 50 * time.Millisecond, 50 * time.Millisecond}}
-	for _, f := range change {
-		f(c)
-	}
-	return c
-}
-
-func runCluster(t *testing.T, c *Cluster) *clusterRun {
-	r := &clusterRun{Cluster: c, t: t, claims: make(chan []route.Claim, 10000)}
-	c.Publish = func(claims []route.Claim) { r.claims <- claims }
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	stopped := false
-	r.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Error("Run:", err)
-			}
-		case <-time.After(patience):
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("Run does not end:\n%s", stacks[:runtime.Stack(stacks, true)])
-		}
-	}
-	t.Cleanup(r.stop)
-	return r
-}
-
-// want waits until exactly these hosts are claimed, each as HOST or HOST@ADDRESS.
-func (r *clusterRun) want(hosts ...string) {
-	r.t.Helper()
-	deadline := time.After(patience)
-	for {
-		if shownHosts := showHosts(r.last); r.last != nil && slices.Equal(shownHosts, hosts) {
-			return
-		}
-		select {
-		case claims := <-r.claims:
-			if claims == nil {
-				claims = []route.Claim{}
-			}
-			r.last = claims
-		case <-deadline:
-			r.t.Fatalf("claimed %q, want %q; state %+v", showHosts(r.last), hosts, r.State())
-		}
-	}
-}
-
-// showHosts returns HOST@ADDRESS of each claim, or HOST of one without an address.
-func showHosts(claims []route.Claim) []string {
-	var hosts []string
-	for _, c := range claims {
-		host := strings.TrimSuffix(c.Host, ".example.com")
-		for _, a := range c.Addresses {
-			host += "@" + a.String()
-		}
-		hosts = append(hosts, host)
-	}
-	slices.Sort(hosts)
-	return hosts
-}
-
-func (r *clusterRun) wantState(what string, ok func(State) bool) State {
-	r.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		state := r.State()
-		if ok(state) {
-			return state
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("no %s: %+v", what, state)
-		}
-	}
-}
-
-func (r *clusterRun) wantSynced() State {
-	r.t.Helper()
-	return r.wantState("synced state", func(s State) bool { return s.Synced })
-}
-
-func (r *clusterRun) wantWaiting(text string) State {
-	r.t.Helper()
-	return r.wantState("waiting for "+text, func(s State) bool { return !s.Synced && strings.Contains(s.Waiting, text) })
-}
-
-func (r *clusterRun) wantProblem(text string) State {
-	r.t.Helper()
-	return r.wantState("problem "+text, func(s State) bool { return hasProblem(s, text) })
-}
-
-func hasProblem(s State, text string) bool {
-	return slices.ContainsFunc(s.Problems, func(p Problem) bool { return strings.Contains(p.String(), text) })
-}
-
-func ingressYAML(name, class, host string, addresses ...string) string {
-	text := fmt.Sprintf("{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: %s, creationTimestamp: '2024-01-01T00:00:00Z', "+
-		"managedFields: [{manager: kubectl}], annotations: {a/b: c}}, spec: {ingressClassName: '%s', rules: [{host: %s.example.com}]}, "+
-		"status: {loadBalancer: {ingress: [", name, class, host)
-	for _, a := range addresses {
-		text += "{ip: " + a + "},"
-	}
-	return text + "]}}}"
-}
-
-func serviceYAML(name, host, address string) string {
-	return fmt.Sprintf("{apiVersion: v1, kind: Service, metadata: {name: %s, annotations: {external-dns.alpha.kubernetes.io/hostname: %s.example.com}}, "+
-		"spec: {type: LoadBalancer, ports: [{port: 443, protocol: TCP}]}, status: {loadBalancer: {ingress: [{ip: %s}]}}}", name, host, address)
-}
-
-func classYAML(name, isDefault string) string {
-	return fmt.Sprintf("{metadata: {name: %s, annotations: {ingressclass.kubernetes.io/is-default-class: '%s'}}}", name, isDefault)
-}
 
 func TestClusterFollows(t *testing.T) {
 	for _, streams := range []bool{true, false} {
@@ -218,17 +78,6 @@ func TestClusterDefaultClass(t *testing.T) {
 	r.want("a@10.0.0.3")
 	d.put("ingressclasses", classYAML("ext", "false"))
 	r.wantClass("")
-}
-
-func (r *clusterRun) wantClass(class string) {
-	r.t.Helper()
-	for end := time.After(patience); len(r.last) != 1 || r.last[0].Class != class; {
-		select {
-		case r.last = <-r.claims:
-		case <-end:
-			r.t.Fatalf("claims %+v, want class %q", r.last, class)
-		}
-	}
 }
 
 func TestClusterForgottenHistory(t *testing.T) {
@@ -401,151 +250,6 @@ func TestClusterTriesItsServersInTurn(t *testing.T) {
 	}
 }
 
-// A server that was cut off without a word is missed after a ping, not when the watch would have ended.
-func TestClusterServerThatFallsSilent(t *testing.T) {
-	d := newDouble(t)
-	d.put("ingresses", ingressYAML("a", "ext", "a", "10.0.0.3"))
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer listener.Close()
-	var silent atomic.Bool
-	go relay(listener, strings.TrimPrefix(d.server.URL, "https://"), &silent)
-	r := runCluster(t, d.cluster(t, func(c *Cluster) {
-		c.Servers = []string{"https://" + listener.Addr().String()}
-		c.pings = pings{after: 200 * time.Millisecond, timeout: 200 * time.Millisecond}
-	}))
-	r.want("a@10.0.0.3")
-	r.wantSynced()
-	silent.Store(true)
-	s := r.wantState("state that is not synced", func(s State) bool { return !s.Synced })
-	if !s.FromState {
-		t.Errorf("state %+v", s)
-	}
-	d.put("ingresses", ingressYAML("b", "ext", "b", "10.0.0.3"))
-	silent.Store(false)
-	r.want("a@10.0.0.3", "b@10.0.0.3")
-}
-
-// relay passes connections on, and swallows every byte while it is silent.
-func relay(listener net.Listener, to string, silent *atomic.Bool) {
-	for {
-		client, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", to)
-		if err != nil {
-			client.Close()
-			continue
-		}
-		pass := func(to, from net.Conn) {
-			defer to.Close()
-			buffer := make([]byte, 1<<15)
-			lost := false
-			for {
-				n, err := from.Read(buffer)
-				if err != nil {
-					return
-				}
-				if lost = lost || silent.Load(); lost { // a connection that has lost bytes stays dead
-					continue
-				}
-				if _, err := to.Write(buffer[:n]); err != nil {
-					return
-				}
-			}
-		}
-		go pass(client, server)
-		go pass(server, client)
-	}
-}
-
-func TestClusterAnswersThatAreNone(t *testing.T) {
-	faults := []struct {
-		name, want string
-		fault      func(w http.ResponseWriter, r *http.Request)
-	}{
-		{"redirect", "redirect", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://evil.example.com/", http.StatusFound)
-		}},
-		{"a page", "", func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w, "<html>sign in to the hotel's network</html>")
-		}},
-		{"garbage", "not what it should be", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprint(w, "{{{{\n")
-		}},
-		{"an event without end", "larger than", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			if r.URL.Query().Get("watch") != "true" {
-				fmt.Fprint(w, `{"items": [`)
-			}
-			chunk := []byte(strings.Repeat(" ", 1<<16))
-			for r.Context().Err() == nil {
-				if _, err := w.Write(chunk); err != nil {
-					return
-				}
-			}
-		}},
-		{"objects without end", "larger than", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			host := strings.Repeat("a", 1<<18)
-			for i := 0; r.Context().Err() == nil; i++ {
-				if r.URL.Query().Get("watch") == "true" {
-					fmt.Fprintf(w, `{"type":"ADDED","object":{"metadata":{"name":"x%d","namespace":"n"},"spec":{"rules":[{"host":"%s"}]}}}`+"\n", i, host)
-				} else if _, err := fmt.Fprintf(w, `{"metadata":{"name":"x%d"}},`, i); err != nil {
-					return
-				}
-			}
-		}},
-		{"lists without end", "larger than", func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Get("watch") == "true" {
-				refuse(w, http.StatusUnprocessableEntity, "Invalid", "no")
-				return
-			}
-			w.Header().Set("Content-Type", "application/json")
-			if !strings.Contains(r.URL.Path, "/ingresses") {
-				fmt.Fprint(w, `{"metadata":{"continue":"0"},"items":[{}]}`)
-				return
-			}
-			fmt.Fprintf(w, `{"metadata":{"continue":"0"},"items":[{"spec":{"rules":[{"host":"%s"}]}}]}`, strings.Repeat("a", 1<<19))
-		}},
-		{"an internal error", "out of order", func(w http.ResponseWriter, _ *http.Request) {
-			refuse(w, http.StatusInternalServerError, "InternalError", "out of order")
-		}},
-		{"too many requests", "later", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Retry-After", "3600")
-			refuse(w, http.StatusTooManyRequests, "TooManyRequests", "later")
-		}},
-		{"a status in place of a list", "", func(w http.ResponseWriter, _ *http.Request) {
-			refuse(w, http.StatusOK, "Unknown", "odd")
-		}},
-		{"nothing", "", func(w http.ResponseWriter, _ *http.Request) {
-			panic(http.ErrAbortHandler)
-		}},
-	}
-	for _, fault := range faults {
-		t.Run(fault.name, func(t *testing.T) {
-			d := newDouble(t)
-			d.put("ingresses", ingressYAML("a", "ext", "a", "10.0.0.3"))
-			r := runCluster(t, d.cluster(t, func(c *Cluster) { c.Sources, c.mostDecoded = []string{"ingress"}, 1<<20 }))
-			r.want("a@10.0.0.3")
-			d.set(func() {
-				d.fault = func(w http.ResponseWriter, r *http.Request) bool { fault.fault(w, r); return true }
-			})
-			d.server.CloseClientConnections()
-			s := r.wantWaiting(fault.want)
-			if len(s.Waiting) > 2000 {
-				t.Errorf("%d bytes of message", len(s.Waiting))
-			}
-			d.set(func() { d.fault = nil })
-			d.put("ingresses", ingressYAML("b", "ext", "b", "10.0.0.3"))
-			r.want("a@10.0.0.3", "b@10.0.0.3")
-			r.wantSynced()
-		})
-	}
-}
-
 func TestClusterSecrets(t *testing.T) {
 	d := newDouble(t)
 	d.set(func() { d.rights["list secrets"] = true })
@@ -629,15 +333,6 @@ func TestClusterOverARestart(t *testing.T) {
 	r.want() // max_stale has passed
 }
 
-func (r *clusterRun) wantClassOf(host, class string) {
-	r.t.Helper()
-	for _, c := range r.last {
-		if c.Host == host && c.Class != class {
-			r.t.Errorf("%s has class %q, want %q", host, c.Class, class)
-		}
-	}
-}
-
 func TestClusterLeavesNothingBehind(t *testing.T) {
 	d := newDouble(t)
 	before := runtime.NumGoroutine()
@@ -653,10 +348,4 @@ func TestClusterLeavesNothingBehind(t *testing.T) {
 			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
-}
-
-func testContext(t *testing.T) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	return ctx, cancel
 }

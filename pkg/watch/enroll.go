@@ -36,8 +36,8 @@ func (e Enrolment) Enroll(ctx context.Context, secret io.Reader, logger *slog.Lo
 			return nil, fmt.Errorf("writing the credentials: %w", err)
 		}
 	}
-	c := &Cluster{Name: "enroll", Servers: []string{e.Server}, CAFile: e.CAFile, TokenFile: e.TokenFile, Sources: Sources(),
-		Logger: logger}
+	c := &Cluster{Name: "enroll", Servers: []string{e.Server}, CAFile: e.CAFile, TokenFile: e.TokenFile,
+		Sources: Sources(), Logger: logger}
 	permissions, err := c.Try(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s and %s were written, but they cannot be tried: %w", e.TokenFile, e.CAFile, err)
@@ -61,12 +61,13 @@ func readSecret(from io.Reader) (token, authority []byte, err error) {
 		return nil, nil, errors.New("that is no Secret as JSON: " + how)
 	}
 	if secret.Type != "kubernetes.io/service-account-token" {
-		return nil, nil, fmt.Errorf("that Secret is of type %q and holds no token of a ServiceAccount: %s", shorten(secret.Type), how)
+		return nil, nil, fmt.Errorf("that Secret is of type %q and holds no token of a ServiceAccount: %s",
+			shorten(secret.Type), how)
 	}
 	token, authority = secret.Data["token"], secret.Data["ca.crt"]
 	if len(token) == 0 || len(authority) == 0 {
-		return nil, nil, errors.New("the cluster has not filled the Secret yet: try again in a moment, and see whether its " +
-			"ServiceAccount is there (`sniroute manifest | kubectl apply -f -`)")
+		return nil, nil, errors.New("the cluster has not filled the Secret yet: try again in a moment, and see whether " +
+			"its ServiceAccount is there (`sniroute manifest | kubectl apply -f -`)")
 	}
 	// What is not good is not written over what may be.
 	c := new(credentials)

@@ -10,8 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-const secretsWarning = "the credentials may read Secrets, so they are an administrator's: whoever gets hold of the router " +
-	"gets the whole cluster; make the router's own with `sniroute manifest | kubectl apply -f -` and `sniroute enroll URL`"
+const secretsWarning = "the credentials may read Secrets, so they are an administrator's: whoever gets hold of the " +
+	"router gets the whole cluster; make the router's own with `sniroute manifest | kubectl apply -f -` and " +
+	"`sniroute enroll URL`"
+
+const pathOfReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 // A Permission is something that the credentials may or may not do.
 type Permission struct {
@@ -51,7 +54,7 @@ func (c *Cluster) review(ctx context.Context, p Permission) (Permission, error) 
 		return p, err
 	}
 	gv := schema.GroupVersion{Group: "authorization.k8s.io", Version: "v1"}
-	answer, err := newRequest(c.client, http.MethodPost, codec{}, gv, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").
+	answer, err := newRequest(c.client, http.MethodPost, codec{}, gv, pathOfReviews).
 		Body(body).SetHeader("Content-Type", contentTypeJSON).Do(ctx).Raw()
 	if err != nil {
 		return p, fmt.Errorf("asking whether the credentials may %s: %w", p, err)
@@ -109,7 +112,9 @@ func (c *Cluster) Try(ctx context.Context) ([]Permission, error) {
 			questions = append(questions, Permission{Verb: verb, Group: f.group, Resource: f.resource})
 		}
 	}
-	questions = append(questions, Permission{Verb: "get", Resource: "secrets"}, Permission{Verb: "list", Resource: "secrets"})
+	for _, verb := range []string{"get", "list"} {
+		questions = append(questions, Permission{Verb: verb, Resource: "secrets"})
+	}
 	var answers []Permission
 	for _, question := range questions {
 		answer, err := c.review(ctx, question)

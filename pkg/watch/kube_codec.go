@@ -17,8 +17,8 @@ import (
 
 const contentTypeJSON = "application/json"
 
-// A codec decodes what the API server answers to one request, as JSON, into slim types. It takes the place of client-go's
-// scheme, which would bring every type of the API into the program.
+// A codec decodes what the API server answers to one request, as JSON, into slim types. It takes the place of
+// client-go's scheme, which would bring every type of the API into the program.
 type codec struct {
 	newObject func() object
 	newList   func() runtime.Object
@@ -90,7 +90,7 @@ func (d objectDecoder) Decode(data []byte, _ *schema.GroupVersionKind, _ runtime
 	return o, nil, nil
 }
 
-// asStatus returns the answer if it is a Status, which is what the API server says when it does not answer the question.
+// asStatus returns the answer if it is a Status, which is what the API server says in place of an answer.
 func asStatus(data []byte) (runtime.Object, error) {
 	var header struct {
 		Kind string `json:"kind"`

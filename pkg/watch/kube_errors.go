@@ -36,14 +36,15 @@ func explain(k *kind, err error) failure {
 	var verification *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &verification), errors.As(err, &unknownAuthority):
-		return failure{reason: "certificate",
-			message: text + ": if the cluster has a new authority, enroll again (`sniroute enroll URL`) or replace ca_file"}
+		return failure{reason: "certificate", message: text + ": if the cluster has a new authority, enroll again " +
+			"(`sniroute enroll URL`) or replace ca_file"}
 	case apierrors.IsUnauthorized(err):
-		return failure{reason: "unauthorized", answered: true, message: "the API server refuses the credentials (401 Unauthorized): " +
-			"the token was revoked or has expired; make another and enroll again (`sniroute enroll URL`)"}
+		return failure{reason: "unauthorized", answered: true,
+			message: "the API server refuses the credentials (401 Unauthorized): the token was revoked or has expired; " +
+				"make another and enroll again (`sniroute enroll URL`)"}
 	case apierrors.IsForbidden(err):
-		return failure{reason: "forbidden", refused: true, partial: true, answered: true, message: k.resource + " may not be read (403): " + text +
-			"; `sniroute manifest | kubectl apply -f -` grants it"}
+		return failure{reason: "forbidden", refused: true, partial: true, answered: true,
+			message: k.resource + " may not be read (403): " + text + "; `sniroute manifest | kubectl apply -f -` grants it"}
 	case apierrors.IsNotFound(err):
 		return failure{reason: "missing", refused: true, partial: true, answered: true,
 			message: "the cluster does not serve " + k.resource + " of " + k.group + "/" + k.version + " (404)"}

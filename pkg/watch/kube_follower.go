@@ -307,8 +307,8 @@ func (f *follower) fail(ctx context.Context, err error) {
 		if now.reason == reasonBroken {
 			level = slog.LevelDebug // most often it is opened again at once
 		}
-		f.log.Log(ctx, level, "the cluster cannot be read; what is known of it stays", "resource", f.resource, "reason", now.reason,
-			"problem", now.message)
+		f.log.Log(ctx, level, "the cluster cannot be read; what is known of it stays", "resource", f.resource,
+			"reason", now.reason, "problem", now.message)
 	}
 	f.wake()
 }

@@ -29,19 +29,22 @@ func kindsOf(sources []string) []kind {
 	for _, source := range sources {
 		switch source {
 		case "ingress":
-			kinds = append(kinds,
-				kind{"ingresses", "networking.k8s.io", "v1", "Ingress", func() object { return new(Ingress) }, newPages[Ingress],
-					func(o *Objects, i object) { o.Ingresses = append(o.Ingresses, i.(*Ingress)) }},
-				kind{"ingressclasses", "networking.k8s.io", "v1", "IngressClass", func() object { return new(IngressClass) },
-					newPages[IngressClass],
-					func(o *Objects, c object) { o.IngressClasses = append(o.IngressClasses, c.(*IngressClass)) }})
+			kinds = append(kinds, makeKind[Ingress]("Ingress", "ingresses", "networking.k8s.io",
+				func(o *Objects, i object) { o.Ingresses = append(o.Ingresses, i.(*Ingress)) }))
+			kinds = append(kinds, makeKind[IngressClass]("IngressClass", "ingressclasses", "networking.k8s.io",
+				func(o *Objects, c object) { o.IngressClasses = append(o.IngressClasses, c.(*IngressClass)) }))
 		case "service":
-			kinds = append(kinds,
-				kind{"services", "", "v1", "Service", func() object { return new(Service) }, newPages[Service],
-					func(o *Objects, s object) { o.Services = append(o.Services, s.(*Service)) }})
+			kinds = append(kinds, makeKind[Service]("Service", "services", "",
+				func(o *Objects, s object) { o.Services = append(o.Services, s.(*Service)) }))
 		}
 	}
 	return kinds
+}
+
+// makeKind returns the kind, in version v1, that is decoded into a T, of which a *T is an object.
+func makeKind[T any](name, resource, group string, add func(*Objects, object)) kind {
+	return kind{name: name, resource: resource, group: group, version: "v1", add: add,
+		newObject: func() object { return any(new(T)).(object) }, newList: newPages[T]}
 }
 
 // Sources returns the values of the option `source` that a Cluster can read.

@@ -18,10 +18,11 @@ const (
 // read, its binding, and a Secret that the cluster fills with a token for Enroll.
 func AccessManifest(sources []string) []byte {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, `# What a router needs to follow this cluster with sniroute: it may list and watch what stands in the ClusterRole, and
-# nothing else; it changes nothing. Afterwards, on the router or anywhere that reaches both:
+	fmt.Fprintf(&out, `# What a router needs to follow this cluster with sniroute: it may list and watch what stands in the ClusterRole,
+# and nothing else; it changes nothing. Afterwards, where kubectl and the router are within reach:
 #
-#   kubectl -n %[1]s get secret %[3]s -o json | ssh ROUTER sniroute enroll https://ADDRESS-OF-THE-API-SERVER:6443
+#   kubectl -n %[1]s get secret %[3]s -o json |
+#     ssh root@ROUTER sniroute enroll https://ADDRESS-OF-THE-API-SERVER:6443
 apiVersion: v1
 kind: Namespace
 metadata:

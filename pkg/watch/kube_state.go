@@ -42,7 +42,7 @@ func (c *Cluster) State() State {
 			problem("credentials", unread.Error()+"; the former ones are used")
 		}
 		if left := s.Expiry.Sub(now); !s.Expiry.IsZero() && left < sayExpiry {
-			problem("credentials", fmt.Sprintf("they end at %s: enroll again with new ones", s.Expiry.Format(time.RFC3339)))
+			problem("credentials", "they end at "+s.Expiry.Format(time.RFC3339)+": enroll again with new ones")
 		}
 	}
 	if s.Secrets {

@@ -37,7 +37,8 @@ type link struct {
 
 // newLink returns a link. The API server's certificate is judged at the time that clock returns: a router has no clock
 // of its own at boot. dialled is told every address that is connected to.
-func newLink(c *credentials, p pings, clock func() time.Time, dialled func(netip.AddrPort), requests *atomic.Uint32) *link {
+func newLink(c *credentials, p pings, clock func() time.Time, dialled func(netip.AddrPort),
+	requests *atomic.Uint32) *link {
 	dialer := &net.Dialer{
 		Timeout: dialTimeout,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
@@ -100,7 +101,8 @@ func (l *link) roundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		if req.Context().Err() != nil {
-			if cause := context.Cause(req.Context()); cause == errNoAnswer || errors.Is(cause, context.DeadlineExceeded) {
+			cause := context.Cause(req.Context())
+			if cause == errNoAnswer || errors.Is(cause, context.DeadlineExceeded) {
 				l.next(index) // it is there and does not answer
 			}
 			return nil, &unreachable{server.String(), err}

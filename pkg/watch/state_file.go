@@ -267,7 +267,8 @@ func (f *StateFile) write(last bool) (next time.Duration) {
 }
 
 // replace writes one file and reports whether that worked.
-func (f *StateFile) replace(path string, sequence uint64, written time.Time, sources map[string]*savedSource, sync bool) bool {
+func (f *StateFile) replace(path string, sequence uint64, written time.Time, sources map[string]*savedSource,
+	sync bool) bool {
 	data, err := encodeState(sequence, written, sources)
 	if err == nil {
 		err = replaceFile(path, data, sync, nil)
@@ -283,8 +284,8 @@ func (f *StateFile) replace(path string, sequence uint64, written time.Time, sou
 	return true
 }
 
-// replaceFile gives the file new contents and mode 0600. At any moment it holds the old or the new ones; with sync, over
-// a power cut too. prepare, if not nil, does more to the new file before it takes the old one's place.
+// replaceFile gives the file new contents and mode 0600. At any moment it holds the old or the new ones; with sync,
+// over a power cut too. prepare, if not nil, does more to the new file before it takes the old one's place.
 func replaceFile(path string, data []byte, sync bool, prepare func(*os.File) error) (err error) {
 	temporary := path + ".new" // one name, so that what a crash leaves does not pile up
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)

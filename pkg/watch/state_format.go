@@ -99,9 +99,9 @@ func decodeSource(source string, objects []stateObject, maxClaims int) (*savedSo
 	s := &savedSource{objects: make(map[route.Object]savedObject)}
 	for _, o := range objects {
 		claim := route.Claim{
-			Source: source, Object: route.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, Created: o.Created.UTC(),
-			Class: o.Class, Gateway: o.Gateway, Addresses: o.Addresses, HTTPSPort: o.HTTPSPort, HTTPPort: o.HTTPPort,
-			Ports: o.Ports, Solver: o.Solver, StatusHostname: cut(o.StatusHostname), NotAccepted: o.NotAccepted,
+			Source: source, Object: route.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name},
+			Created: o.Created.UTC(), Class: o.Class, Gateway: o.Gateway, Addresses: o.Addresses,
+			HTTPSPort: o.HTTPSPort, HTTPPort: o.HTTPPort, Ports: o.Ports, Solver: o.Solver, StatusHostname: cut(o.StatusHostname), NotAccepted: o.NotAccepted,
 		}
 		if o.Created.IsZero() {
 			claim.Created = time.Time{}
@@ -110,7 +110,8 @@ func decodeSource(source string, objects []stateObject, maxClaims int) (*savedSo
 		case o.Kind == "" || !validName(o.Name) || o.Namespace != "" && !validName(o.Namespace):
 			return nil, fmt.Errorf("%q of source %s is no object", shorten(claim.Object.String()), source)
 		case len(o.OneLabel) != 0 && len(o.OneLabel) != len(o.Hosts):
-			return nil, fmt.Errorf("%s of source %s has %d hosts and %d marks", claim.Object, source, len(o.Hosts), len(o.OneLabel))
+			return nil, fmt.Errorf("%s of source %s has %d hosts and %d marks", claim.Object, source, len(o.Hosts),
+				len(o.OneLabel))
 		case len(o.Addresses) > maxAddresses || len(o.Stale) > maxAddresses:
 			return nil, fmt.Errorf("%s of source %s has too many addresses", claim.Object, source)
 		case len(s.claims)+len(o.Hosts) > maxClaims:
@@ -179,8 +180,8 @@ const (
 	withdrawal
 )
 
-// compareSources returns the graver of the differences. A claim that is gone, lost its addresses or changed its class is
-// a withdrawal: after a power cut the old one would expose what should be exposed no longer.
+// compareSources returns the graver of the differences. A claim that is gone, lost its addresses or changed its class
+// is a withdrawal: after a power cut the old one would expose what should be exposed no longer.
 func compareSources(written, current map[string]*savedSource) difference {
 	result := nothing
 	for name, old := range written {
