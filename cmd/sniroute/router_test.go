@@ -11,7 +11,8 @@ import (
 func FuzzRouterNames(f *testing.F) {
 	f.Add("127.0.0.1 localhost # c\n::1\n\n192.168.0.2 nas nas.lan\r\n", "config domain\n\toption name 'a b'\n")
 	f.Add("#", "config dnsmasq\n\tlist address '/a/b/192.168.0.2'\n\tlist address ''\n\toption domain 'lan'\n")
-	f.Add("\x00 \x00\n", "config host\n\toption name 'x'\nconfig cname\n\tlist cname '*.y'\nconfig domain sniroute_1\n\toption name z\n")
+	f.Add("\x00 \x00\n", "config host\n\toption name 'x'\nconfig cname\n\tlist cname '*.y'\n"+
+		"config domain sniroute_1\n\toption name z\n")
 	f.Fuzz(func(t *testing.T, hosts, dhcp string) {
 		names := hostsNames(hosts)
 		if file, err := uci.Parse("dhcp", []byte(dhcp)); err == nil {

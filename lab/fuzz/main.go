@@ -3,9 +3,9 @@
 //	go run ./lab/fuzz -time 15s
 //	go run ./lab/fuzz -time 10m -run 'pkg/(sni|uci)'
 //
-// As many run at the same time as there are processors, up to four, with one worker each: so compiling the next does not
-// leave the others idle. It goes on behind a target that fails, and says at the end which did. What a target found then lies in its package's
-// testdata/fuzz, to be committed with what mends it.
+// As many run at the same time as there are processors, up to four, with one worker each. It goes on behind a target
+// that fails, and says at the end which did. What a target found then lies in its package's testdata/fuzz, to be
+// committed with what mends it.
 package main
 
 import (

@@ -65,8 +65,8 @@ func TestTable(t *testing.T) {
 }
 
 // decoding are packages that whoever decodes bytes is likely to need.
-var decoding = []string{"bufio", "encoding/base64", "encoding/binary", "encoding/json", "encoding/pem", "net/http", "net/textproto",
-	"go.yaml.in/yaml/v3", "github.com/godbus/dbus/v5", "k8s.io/apimachinery/pkg/runtime"}
+var decoding = []string{"bufio", "encoding/base64", "encoding/binary", "encoding/json", "encoding/pem", "net/http",
+	"net/textproto", "go.yaml.in/yaml/v3", "github.com/godbus/dbus/v5", "k8s.io/apimachinery/pkg/runtime"}
 
 // TestDecodersHaveTargets: a package that decodes something has a target, or it is named here with the reason why not.
 func TestDecodersHaveTargets(t *testing.T) {
@@ -138,12 +138,14 @@ func TestRun(t *testing.T) {
 		if err := run(t.Context(), 100*time.Millisecond, "", &out); err != nil {
 			t.Fatal(err)
 		}
-		if !regexp.MustCompile(`^p\.FuzzGood +\d+ runs\n1 targets, 100ms each: nothing found\n$`).MatchString(out.String()) {
+		want := regexp.MustCompile(`^p\.FuzzGood +\d+ runs\n1 targets, 100ms each: nothing found\n$`)
+		if !want.MatchString(out.String()) {
 			t.Errorf("got %q", out.String())
 		}
 	})
 	t.Run("something found", func(t *testing.T) {
-		module(t, "func FuzzBad(f *testing.F) { f.Add(1); f.Fuzz(func(t *testing.T, n int) { t.Error(\"broken\") }) }\n\n"+good)
+		module(t, good+
+			"func FuzzBad(f *testing.F) { f.Add(1); f.Fuzz(func(t *testing.T, n int) { t.Error(\"broken\") }) }\n")
 		var out bytes.Buffer
 		err := run(t.Context(), 100*time.Millisecond, "", &out)
 		if err == nil || err.Error() != "1 of 2 targets failed: p.FuzzBad" {
@@ -176,9 +178,9 @@ func TestRun(t *testing.T) {
 
 func TestOutOfTime(t *testing.T) {
 	for said, want := range map[string]bool{
-		"fuzz: elapsed: 15s, execs: 10 (0/sec)\n--- FAIL: FuzzX (15.10s)\n    context deadline exceeded\nFAIL\n":  true,
-		"--- FAIL: FuzzX (15.10s)\n    --- FAIL: FuzzX (0.00s)\n        x_test.go:3: context deadline exceeded\n": false,
-		"    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzX/1\nFAIL\n":               false,
+		"fuzz: elapsed: 15s, execs: 10 (0/sec)\n--- FAIL: FuzzX (15.10s)\n    context deadline exceeded\nFAIL\n": true,
+		"--- FAIL: FuzzX (15.10s)\n    --- FAIL: FuzzX\n        x_test.go:3: context deadline exceeded\n":        false,
+		"    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzX/1\nFAIL\n":              false,
 	} {
 		if got := outOfTime([]byte(said)); got != want {
 			t.Errorf("%q: got %v", said, got)

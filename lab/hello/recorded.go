@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Recorded returns the hellos of real clients that stand in a folder (pkg/sni/testdata), as further valid cases: NAME.hello
-// holds the bytes, NAME.txt what they say, a line "KEY: VALUE" for each thing.
+// Recorded returns the hellos of real clients that stand in a folder (pkg/sni/testdata), as further valid cases:
+// NAME.hello holds the bytes, NAME.txt what they say, a line "KEY: VALUE" for each thing.
 func Recorded(dir string) ([]Case, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.hello"))
 	if err != nil {

@@ -27,7 +27,8 @@ func FuzzLine(f *testing.F) {
 			t.Fatalf("a line of %d bytes: %q", len(line), line)
 		}
 		// DEL, which slog leaves as it is, does nothing on a terminal.
-		if at := bytes.IndexFunc(line, func(r rune) bool { return r < ' ' || 0x80 <= r && r < 0xa0 || r == '\u2028' }); at >= 0 {
+		at := bytes.IndexFunc(line, func(r rune) bool { return r < ' ' || 0x80 <= r && r < 0xa0 || r == '\u2028' })
+		if at >= 0 {
 			t.Fatalf("%q is in the line %q", line[at:], line)
 		}
 	})

@@ -97,8 +97,8 @@ func extensionName(kind []byte) string {
 		22: "encrypt_then_mac", 23: "extended_master_secret", 27: "compress_certificate", 28: "record_size_limit",
 		35: "session_ticket", 41: "pre_shared_key", 42: "early_data", 43: "supported_versions",
 		45: "psk_key_exchange_modes", 49: "post_handshake_auth", 50: "signature_algorithms_cert", 51: "key_share",
-		0x4469: "application_settings(old)", 0x44cd: "application_settings", 0xca34: "trust_anchors", 0xfe0d: "encrypted_client_hello",
-		0xff01: "renegotiation_info",
+		0x4469: "application_settings(old)", 0x44cd: "application_settings", 0xca34: "trust_anchors",
+		0xfe0d: "encrypted_client_hello", 0xff01: "renegotiation_info",
 	}
 	if name := names[int(kind[0])<<8|int(kind[1])]; name != "" {
 		return name

@@ -104,8 +104,8 @@ func record(t *testing.T, c client, server string) []byte {
 func startServer(t *testing.T) string {
 	dir := t.TempDir()
 	key, certificate := filepath.Join(dir, "key"), filepath.Join(dir, "certificate")
-	out, err := exec.CommandContext(t.Context(), "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-		"-subj", "/CN="+recordedName, "-keyout", key, "-out", certificate).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+		"-days", "2", "-subj", "/CN="+recordedName, "-keyout", key, "-out", certificate).CombinedOutput()
 	if err != nil {
 		t.Fatalf("making a certificate: %v\n%s", err, out)
 	}

@@ -87,7 +87,8 @@ func checkRecorded(t *testing.T, c client, recorded hello.Case) {
 			t.Fatalf("the parser reads\n%+v\nthe slow decoder\n%+v", got, want)
 		}
 	}
-	if name, protocols, ok := serverReads(t, b); ok && (name != recorded.SNI || !slices.Equal(protocols, recorded.ALPN)) {
+	name, protocols, ok := serverReads(t, b)
+	if ok && (name != recorded.SNI || !slices.Equal(protocols, recorded.ALPN)) {
 		t.Errorf("crypto/tls reads %q, %q", name, protocols)
 	}
 }

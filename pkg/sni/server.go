@@ -1,8 +1,9 @@
 package sni
 
-// ServerSessionID returns the session id of the ServerHello that b, the first bytes from a server, begins with (RFC 5246
-// 7.4.1.3, RFC 8446 4.1.3): 1 to 32 bytes, which alias b. It returns nil where b is something else, does not hold all
-// of the id, or the server gave none. Up to TLS 1.2 a client that resumes the session sends the id in its ClientHello.
+// ServerSessionID returns the session id of the ServerHello that b, the first bytes from a server, begins with (RFC
+// 5246 7.4.1.3, RFC 8446 4.1.3): 1 to 32 bytes, which alias b. It returns nil where b is something else, does not hold
+// all of the id, or the server gave none. Up to TLS 1.2 a client that resumes the session sends the id in its
+// ClientHello.
 func ServerSessionID(b []byte) []byte {
 	const (
 		typeServerHello = 2

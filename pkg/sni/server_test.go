@@ -16,7 +16,8 @@ import (
 
 // serverHello returns a record that begins with a ServerHello, and more messages behind it.
 func serverHello(session string, behind int) []byte {
-	body := slices.Concat([]byte{3, 3}, make([]byte, 32), []byte{byte(len(session))}, []byte(session), []byte{0xc0, 0x2f, 0})
+	id := append([]byte{byte(len(session))}, session...)
+	body := slices.Concat([]byte{3, 3}, make([]byte, 32), id, []byte{0xc0, 0x2f, 0})
 	message := slices.Concat([]byte{2, 0, byte(len(body) >> 8), byte(len(body))}, body)
 	return hello.Record(22, append(message, make([]byte, behind)...))
 }

@@ -3,14 +3,17 @@ package ubus
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
 // FuzzJSON: an object that is read is written as one that is read the same, and what the bus can carry comes back from
 // there the same too.
 func FuzzJSON(f *testing.F) {
-	for _, text := range []string{typesJSON, `{}`, `{"a":[1,2147483648,-0,1e3,1.5,null,true,"x\u0000"],"b":{"a":{}},"a":2}`,
-		`[1]`, `{"a":1}{}`, `{"a":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}`, "{\"\xff\":1e999}"} {
+	for _, text := range []string{
+		typesJSON, `{}`, `{"a":[1,2147483648,-0,1e3,1.5,null,true,"x\u0000"],"b":{"a":{}},"a":2}`, `[1]`, `{"a":1}{}`,
+		`{"a":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "}", "{\"\xff\":1e999}",
+	} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// A Document is the text of a configuration file that is changed in place: what a change does not touch keeps its bytes,
-// comments, quotes and spacing. A change that fails leaves the Document as it was.
+// A Document is the text of a configuration file that is changed in place: what a change does not touch keeps its
+// bytes, comments, quotes and spacing. A change that fails leaves the Document as it was.
 //
 // A change is made in the statements that say what is to change. A value that is written is written as Format does it;
 // a statement that is removed takes its line along if it stands there alone, but never a comment. Sections are named as
@@ -198,8 +198,8 @@ func (d *Document) apply(splices []splice, want *File) error {
 	return nil
 }
 
-// says reports whether two files have the same contents. The order of options, which says nothing, may differ, and so may
-// the names of anonymous sections, which come from their positions.
+// says reports whether two files have the same contents. The order of options, which says nothing, may differ, and so
+// may the names of anonymous sections, which come from their positions.
 func (f *File) says(other *File) bool {
 	return slices.EqualFunc(f.Sections, other.Sections, func(a, b *Section) bool {
 		if a.Type != b.Type || a.Anonymous != b.Anonymous || !a.Anonymous && a.Name != b.Name {

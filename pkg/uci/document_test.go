@@ -223,7 +223,8 @@ func TestEditOddities(t *testing.T) {
 		want string
 	}{
 		// Several statements in a line.
-		{"config a 'x'; option o 'v'; option p 'w'\n", set("x", "o", "n"), "config a 'x'; option o 'n'; option p 'w'\n"},
+		{"config a 'x'; option o 'v'; option p 'w'\n", set("x", "o", "n"),
+			"config a 'x'; option o 'n'; option p 'w'\n"},
 		{"config a 'x'; option o 'v'; option p 'w'\n", del("x", "o"), "config a 'x'; option p 'w'\n"},
 		{"config a 'x'; option o 'v'; option p 'w'\n", del("x", "p"), "config a 'x'; option o 'v'\n"},
 		{"config a 'x'; option o 'v'; option p 'w' # c\n", del("x", "p"), "config a 'x'; option o 'v' # c\n"},
@@ -240,12 +241,14 @@ func TestEditOddities(t *testing.T) {
 		{"config a 'x'; option o v;option p w\n", del("x", "o"), "config a 'x' #;option p w\n"},
 		{"config a x\noption o;option p w\n", set("x", "o", "n"), "config a x\noption o 'n' #;option p w\n"},
 		// Values over several lines, and joined lines.
-		{"config a x\noption o 'v\nw'\noption p \"\n\"\n", set("x", "o", "n"), "config a x\noption o 'n'\noption p \"\n\"\n"},
+		{"config a x\noption o 'v\nw'\noption p \"\n\"\n", set("x", "o", "n"),
+			"config a x\noption o 'n'\noption p \"\n\"\n"},
 		{"config a x\noption o 'v\nw'\noption p 1\n", del("x", "o"), "config a x\noption p 1\n"},
 		{"config a x\noption o a\\\nb\noption p 1\n", set("x", "o", "n"), "config a x\noption o 'n'\noption p 1\n"},
 		{"config a x\noption o v \\\n\noption p 1\n", del("x", "o"), "config a x\noption p 1\n"},
 		{"config a x\noption o v\\", set("x", "p", "1"), "config a x\noption o v\\\n\noption p '1'\n"},
-		{"config a x\noption o v \\\r\n", add("x", "o", "w"), "config a x\noption o v \\\r\n\nlist o 'w'\r\n"},
+		{"config a x\noption o v \\\r\n", add("x", "o", "w"),
+			"config a x\noption o v \\\r\n\nlist o 'w'\r\n"},
 		{"config a x\noption o v\\\n", set("x", "p", "1"), "config a x\noption o v\\\n\noption p '1'\n"},
 		{"config a x\noption o v\\\n# c\n", set("x", "p", "1"), "config a x\noption o v\\\n# c\noption p '1'\n"},
 		// Empty words end a statement.
@@ -254,7 +257,8 @@ func TestEditOddities(t *testing.T) {
 		{"config a x\noption o v ''\noption p w\n", del("x", "o"), "config a x\noption p w\n"},
 		{"config a x\noption o v '' # c\n", del("x", "o"), "config a x\n# c\n"},
 		// Ends of lines and of the text.
-		{"config a x\r\n\toption o v\r\n", set("x", "p", "1\r\n2"), "config a x\r\n\toption o v\r\n\toption p '1\r\n2'\r\n"},
+		{"config a x\r\n\toption o v\r\n", set("x", "p", "1\r\n2"),
+			"config a x\r\n\toption o v\r\n\toption p '1\r\n2'\r\n"},
 		{"config a x\r\noption o v\r\noption p w\r\n", del("x", "o"), "config a x\r\noption p w\r\n"},
 		{"config a x\n  option o v", set("x", "p", "1"), "config a x\n  option o v\n  option p '1'\n"},
 		{"config a x", set("x", "p", "1"), "config a x\n\toption p '1'\n"},
@@ -314,8 +318,9 @@ func TestEditRefuses(t *testing.T) {
 		{"config system\nconfig system cfg02e48a\n", delSection("cfg01e48a"), ""},
 		{"config a cfg01e48a\nconfig system\n", addSection("system", "cfg01e48a"), "already"},
 		{edited, set("main", "o", strings.Repeat("v", MaxSize)), "are too much for a configuration file"},
-		// A name that libuci made refers to the section at that place: with what stands before it, it would lose its option.
-		{"config b\nconfig system\nconfig system cfg02e48a\noption o v\n", delSection(anonymousName(1, "b")), "something else"},
+		// A name that libuci made refers to the section at that place: without what stands before, to none.
+		{"config b\nconfig system\nconfig system cfg02e48a\noption o v\n", delSection(anonymousName(1, "b")),
+			"something else"},
 	} {
 		d := document(t, c.text)
 		err := c.edit(d)
@@ -345,9 +350,10 @@ func TestEditAndBack(t *testing.T) {
 	d := document(t, edited)
 	for range 3 {
 		name, err := d.AddSection("route", "")
-		for _, e := range []edit{set(name, "backend", "nas"), add(name, "host", "a"), add(name, "host", "b"),
-			set("main", "loops", "2"), add("https", "listen", ":1"), remove("https", "listen", ":1"), del("main", "loops"),
-			delSection(name)} {
+		for _, e := range []edit{
+			set(name, "backend", "nas"), add(name, "host", "a"), add(name, "host", "b"), set("main", "loops", "2"),
+			add("https", "listen", ":1"), remove("https", "listen", ":1"), del("main", "loops"), delSection(name),
+		} {
 			if err == nil {
 				err = e(d)
 			}
@@ -465,7 +471,9 @@ func changeAtRandom(t *testing.T, d *Document, random *rand.Rand) {
 // namesByPosition reports whether a file names a section as libuci names anonymous ones: then removing a section may
 // change which sections are one, and is refused.
 func namesByPosition(f *File) bool {
-	return slices.ContainsFunc(f.Sections, func(s *Section) bool { return strings.HasPrefix(s.Name, "cfg") && !s.Anonymous })
+	return slices.ContainsFunc(f.Sections, func(s *Section) bool {
+		return strings.HasPrefix(s.Name, "cfg") && !s.Anonymous
+	})
 }
 
 func TestEditAtRandom(t *testing.T) {
@@ -541,7 +549,8 @@ func TestEditUCIOnPath(t *testing.T) {
 			return slices.Sorted(strings.SplitSeq(runUCI(tool, dir, false), "\n")) // the order of options says nothing
 		}
 		write(data)
-		if out, err := uciCommand(tool, dir, args...).CombinedOutput(); err != nil && string(out) != "uci: Entry not found\n" {
+		out, err := uciCommand(tool, dir, args...).CombinedOutput()
+		if err != nil && string(out) != "uci: Entry not found\n" {
 			t.Fatalf("%q: uci %q: %v %s", data, args, err, out)
 		}
 		if out, err := uciCommand(tool, dir, "commit", "case").CombinedOutput(); err != nil {

@@ -62,7 +62,9 @@ type optionKey struct {
 }
 
 func (p *parser) fail(reason string) error {
-	return &SyntaxError{File: p.file.Name, Line: p.statement, Reason: reason, NoticedLine: p.complete, NoticedByte: p.pos}
+	return &SyntaxError{
+		File: p.file.Name, Line: p.statement, Reason: reason, NoticedLine: p.complete, NoticedByte: p.pos,
+	}
 }
 
 // line parses a line, with all that its quotes and backslashes join to it (uci_parse_line).

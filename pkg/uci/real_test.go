@@ -116,7 +116,8 @@ func mixture(r *rand.Rand) []byte {
 		"a", "b", "x", "'x'", "\"y\"", "''", "\"\"", "'", "\"", "\\", "\\\n", "\\\r\n", ";", ";", "#", "# c\n",
 		"a-b", "\xc3\xa9", "'it'\\''s'", "'two\nlines'", "\"two\nlines\"", "\v", "\x00",
 		"0123456789012345678901234567890123456789",
-		"config a x\n", "config a\n", "config b 'y'\n", "\toption o 'v'\n", "\tlist l 'v'\n", "option o v", "; option p w",
+		"config a x\n", "config a\n", "config b 'y'\n", "\toption o 'v'\n", "\tlist l 'v'\n", "option o v",
+		"; option p w",
 	}
 	var b []byte
 	if r.IntN(4) > 0 {

@@ -134,10 +134,10 @@ func (d *Document) openLine(at int) (before []byte, newline string) {
 	}
 	if at > 0 && !ended {
 		if carriage {
-			before = append(before, ' ') // a backslash takes the return alone as it is, but joins lines that end with both
+			before = append(before, ' ') // a backslash takes the return as it is, but joins lines that end with both
 		}
 		if n := len(d.spans); n > 0 && d.spans[n-1].cut(d.data) && blank(d.data[d.spans[n-1].end:]) {
-			before = append(before, '#') // behind that, the end of the text is nothing, but the end of a line a keyword
+			before = append(before, '#') // behind that, the end of a line is a keyword, the end of the text is not
 		}
 		before = append(before, newline...)
 	}

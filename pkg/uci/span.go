@@ -2,18 +2,17 @@ package uci
 
 import "bytes"
 
-// A span is where a statement stands in a text, in offsets.
+// A span is where a statement stands in a text, in offsets. In
 //
 //	option name 'value' ; # more
-//	|     |    ||      | |
-//	start |    |value  | end
-//	keyword    name    valueEnd, words
+//
+// start is 0, keyword 6, name 11, value 12, valueEnd and words are 19, and end is 21.
 type span struct {
 	section *Section // nil for `package`
 	option  string   // its name; empty for `config`
 	list    bool
 	idle    bool // an option without a value, which says nothing
-	line    int  // of the text, with all that quotes and backslashes join to it: statements in one line follow each other
+	line    int  // of the text, with all that quotes and backslashes join to it
 
 	start, keyword  int // the keyword
 	name            int // where the option's name ends

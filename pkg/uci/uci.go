@@ -14,8 +14,8 @@
 //     hash of its type. Sections with the same name and type are one; the same name with another type is an error.
 //   - Keywords may be written c, o, l and p; `package` is checked and ignored.
 //
-// Format writes a File that was made or read, as libuci would; AddSection, Set and Add make one. A Document changes a text
-// and leaves alone what it does not change, and Update does so with a file, atomically:
+// Format writes a File that was made or read, as libuci would; AddSection, Set and Add make one. A Document changes a
+// text and leaves alone what it does not change, and Update does so with a file, atomically:
 //
 //	err := uci.Update(ctx, "/etc/config/sniroute", func(d *uci.Document) error {
 //		return d.Set("main", "enabled", "1")

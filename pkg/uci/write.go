@@ -14,9 +14,9 @@ import (
 )
 
 // Update changes a file in place: it hands its Document to change and writes it back if that returns no error and the
-// text is another then. The file is replaced as a whole or not at all (WriteFile). Meanwhile it is locked as libuci locks
-// it, so that neither misses what the other writes; ctx says how long to wait for that. Uncommitted changes in /tmp/.uci
-// are left alone: they still apply, to the new text.
+// text is another then. The file is replaced as a whole or not at all (WriteFile). Meanwhile it is locked as libuci
+// locks it, so that neither misses what the other writes; ctx says how long to wait for that. Uncommitted changes in
+// /tmp/.uci are left alone: they still apply, to the new text.
 func Update(ctx context.Context, path string, change func(*Document) error) error {
 	f, err := lock(ctx, path)
 	if err != nil {
@@ -79,9 +79,9 @@ func isAt(f *os.File, path string) bool {
 // newFileMode is the mode of files that libuci makes (UCI_FILEMODE).
 const newFileMode = 0o600
 
-// WriteFile puts data at path so that, whatever happens, either the old or the new file is there whole: a temporary file
-// beside it, named as libuci names its own, is written to the disk and renamed. Mode and owner stay as they were; a new
-// file is its owner's alone. Where path is a symbolic link, the file that it leads to is replaced.
+// WriteFile puts data at path so that, whatever happens, either the old or the new file is there whole: a temporary
+// file beside it, named as libuci names its own, is written to the disk and renamed. Mode and owner stay as they were;
+// a new file is its owner's alone. Where path is a symbolic link, the file that it leads to is replaced.
 func WriteFile(path string, data []byte) error {
 	if err := writeFile(path, data); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)

@@ -70,7 +70,8 @@ func TestUpdate(t *testing.T) {
 	}
 	after := stat(t, path)
 	if after.Mode != before.Mode || after.Uid != before.Uid || after.Gid != before.Gid {
-		t.Errorf("mode %o owner %d:%d, was %o %d:%d", after.Mode, after.Uid, after.Gid, before.Mode, before.Uid, before.Gid)
+		t.Errorf("mode %o owner %d:%d, was %o %d:%d",
+			after.Mode, after.Uid, after.Gid, before.Mode, before.Uid, before.Gid)
 	}
 	if after.Ino == before.Ino {
 		t.Error("the file was rewritten in place")
@@ -103,7 +104,8 @@ func TestUpdateWritesNothing(t *testing.T) {
 func TestUpdateErrors(t *testing.T) {
 	keep := func(d *Document) error { return nil }
 	path := writeTemp(t, "config\n")
-	if err := Update(t.Context(), path, keep); err == nil || !strings.Contains(err.Error(), path+":1: invalid command") {
+	err := Update(t.Context(), path, keep)
+	if err == nil || !strings.Contains(err.Error(), path+":1: invalid command") {
 		t.Errorf("got %v", err)
 	}
 	if err := Update(t.Context(), path+"2", keep); !errors.Is(err, os.ErrNotExist) {
@@ -151,7 +153,9 @@ func TestUpdateConcurrently(t *testing.T) {
 	for range writers {
 		all.Go(func() {
 			for range times {
-				err := Update(t.Context(), path, func(d *Document) error { return d.Add("x", "o", strings.Repeat("v", 5000)) })
+				err := Update(t.Context(), path, func(d *Document) error {
+					return d.Add("x", "o", strings.Repeat("v", 5000))
+				})
 				if err != nil {
 					t.Error(err)
 				}

@@ -14,18 +14,23 @@ import (
 
 // answersOf are what an API server may say, one of each kind.
 var answersOf = []string{
-	`{"kind":"IngressList","metadata":{"resourceVersion":"7","continue":"x"},"items":[{"metadata":{"name":"a","namespace":"b",
-"creationTimestamp":"2026-01-02T03:04:05Z"},"spec":{"rules":[{"host":"a.example.com"},{}]},
+	`{"kind":"IngressList","metadata":{"resourceVersion":"7","continue":"x"},"items":[{
+"metadata":{"name":"a","namespace":"b","creationTimestamp":"2026-01-02T03:04:05Z"},
+"spec":{"rules":[{"host":"a.example.com"},{}]},
 "status":{"loadBalancer":{"ingress":[{"ip":"192.168.0.3"},{"hostname":"x"},{"ip":"::ffff:1.2.3.4%eth0"}]}}},null]}`,
-	`{"metadata":{"name":"s","annotations":{"external-dns.alpha.kubernetes.io/hostname":"a.example.com, ,*.b.example.com"}},
-"spec":{"type":"LoadBalancer","ports":[{"port":443},{"port":80,"protocol":"UDP"}]},"status":{"loadBalancer":{"ingress":[{"ip":"fd00::1"}]}}}`,
+	`{"metadata":{"name":"s","annotations":{
+"external-dns.alpha.kubernetes.io/hostname":"a.example.com, ,*.b.example.com"}},
+"spec":{"type":"LoadBalancer","ports":[{"port":443},{"port":80,"protocol":"UDP"}]},
+"status":{"loadBalancer":{"ingress":[{"ip":"fd00::1"}]}}}`,
 	`{"metadata":{"name":"nginx","annotations":{"ingressclass.kubernetes.io/is-default-class":"true"}}}`,
-	`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"details":{"retryAfterSeconds":-1}}`,
+	`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,
+"details":{"retryAfterSeconds":-1}}`,
 	`{"metadata":null,"items":{}}`,
 	`[]`,
 }
 
-// FuzzAnswer: whatever an API server answers, decoding it ends well, weighs what it kept, and makes claims within bounds.
+// FuzzAnswer: whatever an API server answers, decoding it ends well, weighs what it kept, and makes claims within
+// bounds.
 func FuzzAnswer(f *testing.F) {
 	for _, text := range answersOf {
 		f.Add([]byte(text))
@@ -59,14 +64,15 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// FuzzWatch: the body of a watch, cut into events whatever the size of the reader's buffer. No byte of an event is lost,
-// and decoding each ends well.
+// FuzzWatch: the body of a watch, cut into events whatever the size of the reader's buffer. No byte of an event is
+// lost, and decoding each ends well.
 func FuzzWatch(f *testing.F) {
 	for _, text := range answersOf {
 		line := strings.ReplaceAll(text, "\n", "")
 		f.Add([]byte(`{"type":"ADDED","object":`+line+"}\n"+`{"type":"ERROR","object":`+line+"}\n"), uint8(200))
 	}
-	f.Add([]byte(`{"type":"BOOKMARK","object":{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}}`+"\n\n{}\n"), uint8(0))
+	end := `{"type":"BOOKMARK","object":{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}}`
+	f.Add([]byte(end+"\n\n{}\n"), uint8(0))
 	f.Fuzz(func(t *testing.T, body []byte, size uint8) {
 		kinds := kindsOf(Sources())
 		alive, broken := 0, false
@@ -112,7 +118,8 @@ func FuzzCredential(f *testing.F) {
 	f.Add([]byte("a.b.c"), []byte(`{"exp":1700000000}`))
 	f.Add([]byte("a"), []byte(`{"exp":-1}`))
 	f.Add([]byte("é"), []byte(`{"exp":1e30}`))
-	f.Add([]byte(`{"kind":"Secret","type":"kubernetes.io/service-account-token","data":{"token":"YQ==","ca.crt":"YQ=="}}`), []byte("x"))
+	secret := `{"kind":"Secret","type":"kubernetes.io/service-account-token","data":{"token":"YQ==","ca.crt":"YQ=="}}`
+	f.Add([]byte(secret), []byte("x"))
 	f.Fuzz(func(t *testing.T, data, payload []byte) {
 		signed := "h." + base64.RawURLEncoding.EncodeToString(payload) + ".s"
 		for _, token := range []string{string(data), signed} {
