@@ -34,9 +34,9 @@ func askServer(ctx context.Context, q question, name string) error {
 	return greet(ctx, conn.(*net.TCPConn), q.header, name)
 }
 
-// delayAcknowledgement keeps the kernel from acknowledging the server's SYN at once. The reset that follows comes in its
-// place: the server's kernel has answered, and its program, which would log a client that says nothing, is never told.
-// HAProxy's checks do the same.
+// delayAcknowledgement keeps the kernel from acknowledging the server's SYN at once. The reset that follows comes in
+// its place: the server's kernel has answered, and its program, which would log a client that says nothing, is never
+// told. HAProxy's checks do the same.
 func delayAcknowledgement(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) {
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)

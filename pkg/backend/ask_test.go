@@ -192,7 +192,8 @@ func fullListener(t *testing.T) netip.AddrPort {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+	loopback := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	if err := errors.Join(unix.Bind(fd, loopback), unix.Listen(fd, 0)); err != nil {
 		t.Fatal(err)
 	}
 	name, err := unix.Getsockname(fd)
@@ -320,8 +321,8 @@ func TestNginxLogsNothing(t *testing.T) {
 		fmt.Fprintf(&config, "%s_temp_path %s/%s;\n", temporary, dir, temporary)
 	}
 	for i, shape := range shapes {
-		fmt.Fprintf(&config, "server { listen %s %s; server_name app.example.com; ssl_certificate %s; ssl_certificate_key %s; "+
-			"%s return 200; }\n", addresses[i], shape.listen, pem, pem, shape.more)
+		fmt.Fprintf(&config, "server { listen %s %s; server_name app.example.com; ssl_certificate %s; "+
+			"ssl_certificate_key %s; %s return 200; }\n", addresses[i], shape.listen, pem, pem, shape.more)
 	}
 	config.WriteString("}\n")
 	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config.String()), 0o644); err != nil {
@@ -366,7 +367,8 @@ func TestHAProxyLogsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer logged.Close()
-	config := fmt.Sprintf("global\nlog %s/log local0\ndefaults\nmode http\nlog global\noption httplog\noption dontlognull\n"+
+	config := fmt.Sprintf("global\nlog %s/log local0\n"+
+		"defaults\nmode http\nlog global\noption httplog\noption dontlognull\n"+
 		"timeout client 30s\ntimeout server 30s\ntimeout connect 5s\n"+
 		"frontend tls\nbind %s ssl crt %s accept-proxy\nhttp-request return status 200\n", dir, at, pem)
 	if err := os.WriteFile(filepath.Join(dir, "haproxy.cfg"), []byte(config), 0o644); err != nil {

@@ -95,8 +95,9 @@ func (p *Pool) leastLoaded(tried Tried) (server int, ok bool) {
 	return server, ok
 }
 
-// spread returns the order in which servers take turns, by the smooth weighted round robin that nginx uses: at each turn
-// everyone gains its weight, and who has the most is chosen and pays the total. Equal weights collapse to one turn each.
+// spread returns the order in which servers take turns, by the smooth weighted round robin that nginx uses: at each
+// turn everyone gains its weight, and who has the most is chosen and pays the total. Equal weights collapse to one turn
+// each.
 func spread(servers []route.Server) []uint8 {
 	divisor, total := 0, 0
 	for _, s := range servers {

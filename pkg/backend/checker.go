@@ -122,8 +122,8 @@ func (s *Set) updateChecks(backends []route.Backend, names []string) map[questio
 	return checks
 }
 
-// NamesOf returns for each of the table's backends a host that is routed to it, so that its servers know what to do with
-// the hello of a check; an empty string where there is none.
+// NamesOf returns for each of the table's backends a host that is routed to it, so that its servers know what to do
+// with the hello of a check; an empty string where there is none.
 func NamesOf(t *route.Table) []string {
 	names := make([]string, len(t.Backends))
 	for i := range t.Routes {

@@ -344,8 +344,8 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// Loops, the checker, reloads and readers at once, for the race detector; and whatever happens, the log tells of ups and
-// downs in turn.
+// Loops, the checker, reloads and readers at once, for the race detector; and whatever happens, the log tells of ups
+// and downs in turn.
 func TestChecksAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := stage(t)

@@ -3,7 +3,7 @@
 // and never changes.
 //
 //	var set backend.Set
-//	pools := set.Update(table.Backends, backend.NamesOf(table)) // again at each new table: what is the same keeps its state
+//	pools := set.Update(table.Backends, backend.NamesOf(table)) // again at each new table: state is kept
 //	go set.Check(ctx, logger)                                   // asks the servers whether they are up
 //
 // For each connection:

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Key is what a client is remembered by, hashed with a secret seed: 64 bits are enough to tell clients apart, and what
-// two of them that share a key would share is a server. 0 is no key.
+// A Key is what a client is remembered by, hashed with a secret seed: 64 bits are enough to tell clients apart, and
+// what two of them that share a key would share is a server. 0 is no key.
 type Key uint64
 
 // keyOf returns the key of an address or a session id; 0 of nothing.

@@ -283,7 +283,7 @@ func TestStickSessionResumes(t *testing.T) {
 	}
 }
 
-// startNginxes starts an nginx with so many TLS 1.2 servers, each with sessions of its own, and returns their addresses.
+// startNginxes starts an nginx with so many TLS 1.2 servers, each with sessions of its own, and returns where they are.
 func startNginxes(t *testing.T, n int) (addresses []netip.AddrPort) {
 	t.Helper()
 	dir := t.TempDir()
@@ -295,8 +295,8 @@ func startNginxes(t *testing.T, n int) (addresses []netip.AddrPort) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("daemon off;\nworker_processes 1;\nuser root root;\npid %s/pid;\nevents {}\nhttp {\naccess_log off;\n"+
-		"ssl_protocols TLSv1.2;\nssl_session_tickets off;\nssl_certificate %s;\nssl_certificate_key %s;\n", dir, pem, pem)
+	config := fmt.Sprintf("daemon off;\nworker_processes 1;\nuser root root;\npid %s/pid;\nevents {}\n"+
+		"http {\naccess_log off;\nssl_protocols TLSv1.2;\nssl_session_tickets off;\nssl_certificate %s;\nssl_certificate_key %s;\n", dir, pem, pem)
 	for _, temporary := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		config += fmt.Sprintf("%s_temp_path %s/%s;\n", temporary, dir, temporary)
 	}

@@ -128,7 +128,8 @@ func busyDaemon(now time.Time) *fakeDaemon {
 				{Name: "http", Accepted: 17},
 			},
 			Backends: []BackendTraffic{
-				{Name: external, Active: 14, ToBackend: 48_300_000, ToClient: 9_120_000_000, Remembered: 120, RememberedLimit: 30720,
+				{Name: external, Active: 14, ToBackend: 48_300_000, ToClient: 9_120_000_000,
+					Remembered: 120, RememberedLimit: 30720,
 					Connections: []ConnectionCount{{"https", "ok", 11022}, {"https", "timeout", 3}},
 					Connect:     Histogram{[]float64{.001, .01, .1}, []uint64{9000, 2000, 24, 1}, 31.4},
 					Servers: []ServerTraffic{
