@@ -296,7 +296,8 @@ func startNginxes(t *testing.T, n int) (addresses []netip.AddrPort) {
 		t.Fatal(err)
 	}
 	config := fmt.Sprintf("daemon off;\nworker_processes 1;\nuser root root;\npid %s/pid;\nevents {}\n"+
-		"http {\naccess_log off;\nssl_protocols TLSv1.2;\nssl_session_tickets off;\nssl_certificate %s;\nssl_certificate_key %s;\n", dir, pem, pem)
+		"http {\naccess_log off;\nssl_protocols TLSv1.2;\nssl_session_tickets off;\n"+
+		"ssl_certificate %s;\nssl_certificate_key %s;\n", dir, pem, pem)
 	for _, temporary := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		config += fmt.Sprintf("%s_temp_path %s/%s;\n", temporary, dir, temporary)
 	}
