@@ -29,7 +29,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	each := flag.Duration("time", 15*time.Second, "how long each target runs")
+	each := flag.String("time", "15s", "how long each target runs, or on how many inputs: 1000x")
 	only := flag.String("run", "", "regular expression for the targets that run, as PACKAGE.TARGET")
 	flag.Parse()
 	if err := run(ctx, *each, *only, os.Stdout); err != nil {
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, each time.Duration, only string, out io.Writer) error {
+func run(ctx context.Context, each, only string, out io.Writer) error {
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func run(ctx context.Context, each time.Duration, only string, out io.Writer) er
 }
 
 // fuzzAll runs targets and returns the names of those that failed.
-func fuzzAll(ctx context.Context, targets []target, each time.Duration, out io.Writer) (failed []string) {
+func fuzzAll(ctx context.Context, targets []target, each string, out io.Writer) (failed []string) {
 	var running sync.WaitGroup
 	var mu sync.Mutex // protects failed and out
 	slots := make(chan struct{}, min(runtime.NumCPU(), 4))
@@ -93,20 +93,30 @@ func fuzzAll(ctx context.Context, targets []target, each time.Duration, out io.W
 // building is how long compiling and ending a target may take, on a slow machine.
 const building = 15 * time.Minute
 
+// tries is how often a target is run that came to nothing because the machine is busy.
+const tries = 3
+
 // fuzz runs a target and returns how many inputs it was given.
-func (t target) fuzz(ctx context.Context, each time.Duration) (runs string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, each+building)
+func (t target) fuzz(ctx context.Context, each string) (runs string, err error) {
+	limit := tries * building
+	if d, err := time.ParseDuration(each); err == nil {
+		limit += tries * d
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for range 3 {
+	for range tries {
 		// Inputs that are merely new are not minimized for long: that time is better spent on others.
 		cmd := exec.CommandContext(ctx, "go", "test", "./"+t.dir, "-run", "^$", "-fuzz", "^"+t.name+"$",
-			"-fuzztime", each.String(), "-fuzzminimizetime", "1s", "-parallel", "1")
+			"-fuzztime", each, "-fuzzminimizetime", "1s", "-parallel", "1")
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // which its workers see too
 		cmd.WaitDelay = 30 * time.Second
 		var said []byte
 		said, err = cmd.CombinedOutput()
 		if err == nil {
-			return execs(said)
+			if runs, err = execs(said); err == nil {
+				return runs, nil
+			}
+			continue
 		}
 		err = fmt.Errorf("%w\n%s", err, said)
 		if !outOfTime(said) {

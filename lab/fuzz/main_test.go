@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 const root = "../.." // of the module
@@ -135,10 +134,10 @@ func TestRun(t *testing.T) {
 	t.Run("nothing found", func(t *testing.T) {
 		module(t, good)
 		var out bytes.Buffer
-		if err := run(t.Context(), 100*time.Millisecond, "", &out); err != nil {
+		if err := run(t.Context(), "100x", "", &out); err != nil {
 			t.Fatal(err)
 		}
-		want := regexp.MustCompile(`^p\.FuzzGood +\d+ runs\n1 targets, 100ms each: nothing found\n$`)
+		want := regexp.MustCompile(`^p\.FuzzGood +\d+ runs\n1 targets, 100x each: nothing found\n$`)
 		if !want.MatchString(out.String()) {
 			t.Errorf("got %q", out.String())
 		}
@@ -147,7 +146,7 @@ func TestRun(t *testing.T) {
 		module(t, good+
 			"func FuzzBad(f *testing.F) { f.Add(1); f.Fuzz(func(t *testing.T, n int) { t.Error(\"broken\") }) }\n")
 		var out bytes.Buffer
-		err := run(t.Context(), 100*time.Millisecond, "", &out)
+		err := run(t.Context(), "100x", "", &out)
 		if err == nil || err.Error() != "1 of 2 targets failed: p.FuzzBad" {
 			t.Errorf("got %v", err)
 		}
@@ -158,19 +157,19 @@ func TestRun(t *testing.T) {
 	t.Run("does not compile", func(t *testing.T) {
 		module(t, "func FuzzBad(f *testing.F) { nothing() }\n")
 		var out bytes.Buffer
-		if err := run(t.Context(), 100*time.Millisecond, "", &out); err == nil {
+		if err := run(t.Context(), "100x", "", &out); err == nil {
 			t.Errorf("got %s", out.String())
 		}
 	})
 	t.Run("no targets", func(t *testing.T) {
 		module(t, "func TestNothing(t *testing.T) {}\n")
-		if err := run(t.Context(), 100*time.Millisecond, "", new(bytes.Buffer)); err == nil {
+		if err := run(t.Context(), "100x", "", new(bytes.Buffer)); err == nil {
 			t.Error("no targets are no error")
 		}
 	})
 	t.Run("none matches", func(t *testing.T) {
 		module(t, good)
-		if err := run(t.Context(), 100*time.Millisecond, "pkg/none", new(bytes.Buffer)); err == nil {
+		if err := run(t.Context(), "100x", "pkg/none", new(bytes.Buffer)); err == nil {
 			t.Error("no targets are no error")
 		}
 	})
