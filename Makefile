@@ -45,6 +45,10 @@ hello: ## hellos over real sockets: every cut of the valid ones, every malformed
 model: ## the connection's state machine against SEEDS random runs (1000000)
 	go test ./pkg/proxy -run TestModel -timeout 0 -seeds $(SEEDS)
 
+.PHONY: parity
+parity: tools ## HAProxy and sniroute with its import, asked the same; ARGS=FILE for another haproxy.cfg than the blog's
+	@go run ./lab/parity $(ARGS)
+
 .PHONY: bench
 bench: tools ## the proxy's CPU beside HAProxy's
 	go run ./lab/bench $(ARGS)
