@@ -11,7 +11,8 @@ import (
 	"github.com/sniroute/sniroute/pkg/ubus"
 )
 
-// openBus returns a client of OpenWrt's bus that publishes the daemon, or nil where there is no bus: on any other system.
+// openBus returns a client of OpenWrt's bus that publishes the daemon, or nil where there is no bus: on any other
+// system.
 func openBus(d status.Daemon, log *slog.Logger) *ubus.Client {
 	if _, err := os.Stat(ubus.DefaultPath); err != nil {
 		return nil

@@ -64,7 +64,8 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 		return nil, err
 	}
 	if d.control, err = status.OpenControl(c.Main.Control, log); errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("%w: run sniroute as root, or give another path with 'option control' in the section main", err)
+		return nil, fmt.Errorf("%w: run sniroute as root, or give another path with 'option control' in the section main",
+			err)
 	} else if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,8 @@ func (d *daemon) note(c *config.Config, warnings []config.Warning) {
 		{"state_file", c.Main.StateFile != d.atStart.StateFile},
 	} {
 		if o.changed {
-			state.Warnings = append(state.Warnings, "option "+o.name+" has changed and is read at the start only: restart sniroute")
+			state.Warnings = append(state.Warnings,
+				"option "+o.name+" has changed and is read at the start only: restart sniroute")
 		}
 	}
 	for _, w := range state.Warnings {

@@ -78,7 +78,10 @@ func TestPublisher(t *testing.T) {
 		for f, c := range map[string]struct {
 			part string
 			want bool
-		}{"hosts": {name, inHosts}, "other": {name, inOther}, "domains": {domain, inDomains}, "wildcards": {wildcard, inWildcards}} {
+		}{
+			"hosts": {name, inHosts}, "other": {name, inOther},
+			"domains": {domain, inDomains}, "wildcards": {wildcard, inWildcards},
+		} {
 			if got := strings.Contains(file(f), c.part); got != c.want {
 				t.Errorf("%s: %s holds\n%s", step, f, file(f))
 			}
@@ -121,7 +124,8 @@ func TestPublisherWithoutUBus(t *testing.T) {
 	}
 	set("\toption wildcards_file DIR/conf\n")
 	text, err := os.ReadFile(filepath.Join(dir, "conf"))
-	if s := p.state(); err != nil || s.Records != 2 || len(s.Warnings) != 0 || !strings.Contains(string(text), "local=/*.apps") {
+	if s := p.state(); err != nil || s.Records != 2 || len(s.Warnings) != 0 ||
+		!strings.Contains(string(text), "local=/*.apps") {
 		t.Errorf("state: %+v; file (%v): %s", s, err, text)
 	}
 	p.set(t.Context(), config.DNS{

@@ -121,8 +121,9 @@ func TestExplanationText(t *testing.T) {
 func TestNumbersForPeople(t *testing.T) {
 	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{
-		0: "0s ago", -time.Hour: "0s ago", 10 * time.Second: "10s ago", time.Minute: "1m ago", 610 * time.Second: "10m10s ago",
-		time.Hour: "1h ago", 10 * time.Hour: "10h ago", 100 * time.Minute: "1h40m ago", 47 * time.Hour: "47h ago",
+		0: "0s ago", -time.Hour: "0s ago", 10 * time.Second: "10s ago", time.Minute: "1m ago",
+		610 * time.Second: "10m10s ago",
+		time.Hour:         "1h ago", 10 * time.Hour: "10h ago", 100 * time.Minute: "1h40m ago", 47 * time.Hour: "47h ago",
 		50 * time.Hour: "2 days ago",
 	} {
 		if got := age(now.Add(-d), now); got != want {

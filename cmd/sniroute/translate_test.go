@@ -121,7 +121,8 @@ config cluster 'home'
 		!slices.Equal(p.Router.APINames, []string{"k8s.lan"}) {
 		t.Errorf("API servers: got %v %v", p.Router.APIServers, p.Router.APINames)
 	}
-	if p := httpsPort([]config.Listener{{HTTP: true, WANPort: 80}, {WANPort: 0}, {WANPort: 8443}, {WANPort: 444}}); p != 8443 {
+	listeners := []config.Listener{{HTTP: true, WANPort: 80}, {WANPort: 0}, {WANPort: 8443}, {WANPort: 444}}
+	if p := httpsPort(listeners); p != 8443 {
 		t.Errorf("redirects go to port %d", p)
 	}
 	if s := setupOf(c); s.Limits.MaxConnections < 16 || s.Limits.PerSource != 256 || len(s.Listeners) != 1 ||

@@ -180,7 +180,8 @@ func (r *reader) dns(s *sectionReader) DNS {
 	}
 	if d.UCI && d.Notify != "auto" && d.Notify != "ubus" {
 		r.fail(s.section, "mode", s.section.Option("mode").Line(),
-			fmt.Sprintf("'uci' has the init script write the sections, which it is told by ubus: notify cannot be '%s'", d.Notify))
+			fmt.Sprintf("'uci' has the init script write the sections, which it is told by ubus: notify cannot be '%s'",
+				d.Notify))
 	}
 	return d
 }

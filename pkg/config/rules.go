@@ -81,7 +81,8 @@ func (r *reader) checkProxyPorts(c *Config) {
 			continue
 		}
 		for _, f := range r.found {
-			if f.section.Name == route.Name && f.section.Type == "route" && f.option.Name == "dns" && b.at(f.value.(netip.Addr), 443) {
+			isDNS := f.section.Type == "route" && f.section.Name == route.Name && f.option.Name == "dns"
+			if isDNS && b.at(f.value.(netip.Addr), 443) {
 				r.warn(f.section, "dns", f.line, fmt.Sprintf("%s is a server of backend '%s', which gets a PROXY protocol"+
 					" header on port 443; the LAN's clients, whom DNS sends there, send none: use a port of its own for that",
 					quoted(f.text), b.Name))

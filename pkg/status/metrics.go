@@ -92,9 +92,10 @@ func newCollector(d Daemon) *collector {
 		credentialExpiry: desc("cluster_credential_expiry_timestamp_seconds",
 			"When the credentials for a cluster expire.", "source"),
 
-		dnsRecords:   desc("dns_records", "Names that the LAN's DNS answers for sniroute."),
-		dnsOK:        desc("dns_last_publish_successful", "Whether the LAN's DNS has been told the newest names."),
-		dnsPublished: desc("dns_last_publish_success_timestamp_seconds", "When the LAN's DNS was last told the newest names."),
+		dnsRecords: desc("dns_records", "Names that the LAN's DNS answers for sniroute."),
+		dnsOK:      desc("dns_last_publish_successful", "Whether the LAN's DNS has been told the newest names."),
+		dnsPublished: desc("dns_last_publish_success_timestamp_seconds",
+			"When the LAN's DNS was last told the newest names."),
 
 		reloadOK: desc("config_last_reload_successful", "Whether the newest configuration is in force."),
 		reloaded: desc("config_last_reload_success_timestamp_seconds",
