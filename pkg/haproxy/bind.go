@@ -155,6 +155,7 @@ func (im *importer) addresses(p *proxy) []address {
 		}
 		list = append(list, b.addresses...)
 	}
+	im.workAll(1+len(list), 1+len(list)+len(im.taken))
 	both := func(a address) bool { // [::] for IPv6 alone, beside 0.0.0.0, is [::] for both
 		for _, o := range list {
 			if o.at == netip.AddrPortFrom(netip.IPv4Unspecified(), a.at.Port()) {

@@ -19,6 +19,14 @@ func newBudget() budget {
 	return budget{steps: 16 << 20, patterns: 200 << 10, bytes: 4 << 20}
 }
 
+// workAll pays for a steps, b times.
+func (b *budget) workAll(a, times int) {
+	if times > 0 && a > b.steps/times {
+		panic(overBudget("its rules and names are too many to work through together"))
+	}
+	b.work(a * times)
+}
+
 // work pays for n steps.
 func (b *budget) work(n int) {
 	if b.steps -= n; b.steps < 0 || n < 0 {

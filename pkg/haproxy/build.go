@@ -50,13 +50,13 @@ func (im *importer) backend(front *proxy, t target) string {
 // build makes a backend section of a target, once.
 func (im *importer) build(front *proxy, t target) *built {
 	key := builtKey{target: t, idle: idleTimeout(front, t.backend), http: front.http}
-	if slices.ContainsFunc(t.backend.servers, func(s *server) bool { return s.port == 0 }) {
-		key.port = front.port()
+	if t.backend.portless {
+		key.port = front.port
 	}
 	if b := im.built[key]; b != nil {
 		return b
 	}
-	im.work(len(t.backend.servers))
+	im.workAll(1+len(t.backend.servers), 1+len(im.taken))
 	b := &built{}
 	im.built[key] = b
 	im.used[t.backend] = true

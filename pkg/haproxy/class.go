@@ -141,7 +141,7 @@ func (im *importer) remarkAt(c class, a, b outcome, text string, populations []i
 // note adds a remark about a class, at the rule that it is about; at the frontend where that is nil.
 func (im *importer) note(c class, r *rule, format string, args ...any) {
 	if r != nil {
-		im.remarks = append(im.remarks, r.describe(format, args...))
+		im.say(r.describe(format, args...))
 		return
 	}
 	front := c.populations[0].front

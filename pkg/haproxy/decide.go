@@ -31,6 +31,7 @@ func (o outcome) same(p outcome) bool { return o.verdict == p.verdict && o.targe
 
 // decide sends a population through the rules, as the package comment says.
 func (im *importer) decide(s *subject) outcome {
+	im.work(1)
 	p := s.front
 	for _, at := range []stage{atConnection, atSession, atContent, atRequest, atRedirect} {
 		if !p.http && (at == atRequest || at == atRedirect) {
@@ -53,6 +54,7 @@ func (im *importer) sendToServer(s *subject, b *proxy) string {
 		if len(r.dynamic) > 0 {
 			name, known = im.format(r, s)
 		}
+		im.work(len(b.servers))
 		if known && slices.ContainsFunc(b.servers, func(o *server) bool { return o.name == name }) {
 			r.decided = true
 			return name

@@ -167,7 +167,7 @@ func (e expression) fetch(s *subject) value {
 	case "ssl_fc_sni":
 		return value{kind: absent}
 	case "dst_port":
-		if port := s.front.port(); port != 0 {
+		if port := s.front.port; port != 0 {
 			return value{kind: aNumber, n: int(port)}
 		}
 		return unknownValue("the port that a client came to")

@@ -12,6 +12,10 @@ import (
 // importFront makes of a frontend what it is here: a listener with its routes, a listener that redirects, the address
 // of the status page, or nothing where it terminates TLS.
 func (im *importer) importFront(p *proxy) {
+	if len(p.binds) == 0 { // a listen section may be a backend alone
+		im.used[p] = true
+		return
+	}
 	terminates := slices.ContainsFunc(p.binds, func(b *bind) bool { return b.tls })
 	if terminates {
 		im.remark(p.line, "%s %s: left out: it terminates TLS, which sniroute never does: leave that to the servers, or "+
@@ -133,7 +137,7 @@ func (im *importer) importTLS(p *proxy) {
 	if !pl.rest.clients.empty() {
 		s.Set("default_backend", im.backend(p, pl.rest.target))
 	}
-	inspects, looks := pl.inspection()
+	inspects, looks, waits := pl.inspection()
 	switch {
 	case inspects != 0:
 		s.Set("inspect_delay", clamp(inspects, leastInspect, mostInspect))
@@ -141,9 +145,10 @@ func (im *importer) importTLS(p *proxy) {
 		s.Set("inspect_delay", "1s")
 		p.remark(p.line, "%s: a client that waits for the server to speak (mail, databases) waits for inspect_delay, 1s",
 			shown(p.name))
-	case looks:
-		p.remark(p.line, "%s: without tcp-request inspect-delay, HAProxy often decides before the hello is there; sniroute "+
-			"waits for it", shown(p.name))
+	}
+	if looks && !(waits && inspects != 0) {
+		p.remark(p.line, "%s: HAProxy may decide before the hello is there, since no tcp-request inspect-delay and content rule "+
+			"have it wait; sniroute waits", shown(p.name))
 	}
 	switch {
 	case pl.others.clients.empty():
@@ -156,9 +161,9 @@ func (im *importer) importTLS(p *proxy) {
 	im.addRoutes(pl, s, admitted)
 }
 
-// inspection returns how long the frontend and its backends wait for what a client sends (0: not said), and whether one
-// of them looks at it.
-func (pl *plan) inspection() (d time.Duration, looks bool) {
+// inspection returns how long the frontend and its backends wait for what a client sends (0: not said), whether one of
+// them looks at it, and whether a content rule has HAProxy wait (without one, inspect-delay has no effect).
+func (pl *plan) inspection() (d time.Duration, looks, waits bool) {
 	proxies := []*proxy{pl.front, pl.rest.target.backend, pl.others.target.backend}
 	for _, r := range pl.routes {
 		proxies = append(proxies, r.target.backend)
@@ -170,9 +175,10 @@ func (pl *plan) inspection() (d time.Duration, looks bool) {
 		if d == 0 {
 			d = p.inspects
 		}
-		looks = looks || p.looksAtHello()
+		looks = looks || p.looksAtHello(atContent, atUse, atServer)
+		waits = waits || p.looksAtHello(atContent)
 	}
-	return d, looks
+	return d, looks, waits
 }
 
 // chooseOther reduces what becomes of other protocols to one backend: non_tls is one for all. Where only some of them

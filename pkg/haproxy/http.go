@@ -72,6 +72,7 @@ type challenge struct {
 // hosts' connections.
 func (im *importer) finishChallenges() {
 	for t, c := range im.challenges {
+		im.work(len(im.built))
 		b := im.build(c.front, t)
 		matched := false
 		for key, other := range im.built {

@@ -39,7 +39,7 @@ type importer struct {
 	main                     *uci.Section
 	listeners, pools, routes []*uci.Section
 	routeListeners           []routeListener
-	refusing                 []*uci.Section // routes that let nobody in
+	refusing                 map[*uci.Section]bool // routes that let nobody in
 }
 
 // Import returns the configuration that does what an haproxy.cfg does, and a remark for each thing that it does not, in
@@ -67,6 +67,7 @@ func newImporter(readFile func(name string) ([]byte, error)) *importer {
 		listening:   make(map[*proxy][]address),
 		redirecting: make(map[*uci.Section]bool),
 		challenges:  make(map[target]challenge),
+		refusing:    make(map[*uci.Section]bool),
 	}
 }
 
@@ -127,7 +128,17 @@ func (im *importer) readSections() {
 }
 
 func (im *importer) remark(line int, format string, args ...any) {
-	im.remarks = append(im.remarks, Remark{line, fmt.Sprintf(format, args...)})
+	im.say(Remark{line, fmt.Sprintf(format, args...)})
+}
+
+// maxRemarks bounds the remarks that are kept.
+const maxRemarks = 10000
+
+func (im *importer) say(remarks ...Remark) {
+	if len(im.remarks)+len(remarks) > maxRemarks {
+		panic(overBudget("there is too much in it that has no counterpart"))
+	}
+	im.remarks = append(im.remarks, remarks...)
 }
 
 // readGlobal takes in what concerns the process. Users, folders, threads and logs are the service's own here.
@@ -195,7 +206,10 @@ func (im *importer) classify() {
 						}
 					}
 				}
-				add(im.namedBackends(r))
+				if len(r.dynamic) > 0 {
+					im.work(len(im.backends))
+					add(im.namedBackends(r))
+				}
 			}
 		}
 	}
@@ -222,9 +236,12 @@ func (im *importer) classify() {
 	}
 	slices.Sort(im.alpns)
 	ofClients = slices.DeleteFunc(ofClients, func(t *test) bool { return t.compare != compareAddress || t.problem != "" })
-	im.work(len(ofClients) * len(ofClients))
+	networks := 2
+	for _, t := range ofClients {
+		networks += len(t.networks)
+	}
+	im.workAll(networks, 1+len(ofClients))
 	im.clients = newClients(ofClients)
-	im.work(len(im.clients.cells) * (1 + len(ofClients)))
 }
 
 // all returns every proxy once.
@@ -247,7 +264,7 @@ func (im *importer) finish() {
 		if !im.used[p] {
 			continue
 		}
-		im.remarks = append(im.remarks, p.remarks...)
+		im.say(p.remarks...)
 		for at, rules := range p.rules {
 			for _, r := range rules {
 				im.finishRule(p, stage(at), r)
@@ -276,17 +293,16 @@ func (im *importer) finishRule(p *proxy, at stage, r *rule) {
 	}
 	switch {
 	case r.problem != "" && (r.decided || len(why) > 0):
-		im.remarks = append(im.remarks, r.describe("%s: what it applies to is refused", r.problem))
+		im.say(r.describe("%s: what it applies to is refused", r.problem))
 	case r.verdict == isServed:
 	case len(why) > 0 && r.verdict == isRefused:
-		im.remarks = append(im.remarks, r.describe("it depends on %s: all that it may reject is refused", listed(why)))
+		im.say(r.describe("it depends on %s: all that it may reject is refused", listed(why)))
 	case len(why) > 0 && at == atUse && im.refuses(r):
-		im.remarks = append(im.remarks, r.describe("it depends on %s: all that it may refuse is refused", listed(why)))
+		im.say(r.describe("it depends on %s: all that it may refuse is refused", listed(why)))
 	case len(why) > 0:
-		im.remarks = append(im.remarks, r.describe("left out as far as it depends on %s", listed(why)))
+		im.say(r.describe("left out as far as it depends on %s", listed(why)))
 	case !r.decided && at == atUse && p.front:
-		im.remarks = append(im.remarks,
-			r.describe("it never applies, in HAProxy neither: what it asks for is taken by rules before it"))
+		im.say(r.describe("it never applies, in HAProxy neither: what it asks for is taken by rules before it"))
 	}
 }
 

@@ -82,7 +82,9 @@ func smallest(old, n int64) int64 {
 // period returns the time over which the test's rate is counted: that of the stick table that it asks.
 func (im *importer) period(p *proxy, t *test) time.Duration {
 	table := p.name
-	for _, st := range p.all() {
+	statements := p.all()
+	im.work(len(statements))
+	for _, st := range statements {
 		if i := slices.Index(st.words, "table"); i > 0 && strings.HasPrefix(st.word(2), "track-sc") {
 			table = st.word(i + 1)
 		}
@@ -92,10 +94,12 @@ func (im *importer) period(p *proxy, t *test) time.Duration {
 			table = a
 		}
 	}
+	im.work(len(im.sections))
 	for _, s := range im.sections {
 		if s.name != table || s.kind != "frontend" && s.kind != "backend" && s.kind != "listen" {
 			continue
 		}
+		im.work(len(s.statements))
 		for _, st := range s.statements {
 			if st.words[0] != "stick-table" {
 				continue

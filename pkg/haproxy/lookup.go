@@ -44,6 +44,9 @@ func (im *importer) newLookup(c call) (*lookup, error) {
 			}
 			continue
 		}
+		if m == matches {
+			im.count(100)
+		}
 		p, err := newPattern(m, key)
 		if err != nil {
 			return nil, err

@@ -6,11 +6,17 @@ import (
 )
 
 // A namer gives the sections of the configuration their names: letters, digits and underscores, each once.
-type namer map[string]bool
+type namer struct {
+	taken map[string]bool
+	again map[string]int // how often a name was asked for that was taken
+}
 
 // newNamer returns one that keeps off what has a meaning of its own.
 func newNamer() namer {
-	return namer{"default": true, "reject": true, "none": true, "main": true, "dns": true}
+	return namer{
+		taken: map[string]bool{"default": true, "reject": true, "none": true, "main": true, "dns": true},
+		again: make(map[string]int),
+	}
 }
 
 // name returns a name like the one in haproxy.cfg; kind is added to one that is taken.
@@ -29,12 +35,14 @@ func (n namer) name(like, kind string) string {
 		clean = kind
 	}
 	name := clean
-	for i := 1; n[name]; i++ {
-		name = clean + "_" + kind
-		if i > 1 {
+	for n.taken[name] {
+		base := clean + "_" + kind
+		n.again[base]++
+		name = base
+		if i := n.again[base]; i > 1 {
 			name += "_" + strconv.Itoa(i)
 		}
 	}
-	n[name] = true
+	n.taken[name] = true
 	return name
 }

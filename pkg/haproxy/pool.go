@@ -26,7 +26,9 @@ func newPool() pool {
 func (o *pool) read(p *proxy, st *statement) {
 	switch st.words[0] {
 	case "server":
-		p.servers = append(p.servers, newServer(p, st, o.defaults))
+		s := newServer(p, st, o.defaults)
+		p.servers = append(p.servers, s)
+		p.portless = p.portless || s.port == 0
 	case "default-server":
 		o.defaults.name = "default-server"
 		o.defaults.options(p, st, st.from(1))

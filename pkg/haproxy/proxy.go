@@ -17,6 +17,7 @@ type proxy struct {
 
 	// Of a frontend.
 	binds     []*bind
+	port      uint16                // that all connections come to; 0: there are several
 	variables map[string]expression // that rules set for all connections
 	fallback  fallback
 	expects   []*condition // for whom a PROXY header is expected (expect-proxy)
@@ -30,8 +31,9 @@ type proxy struct {
 	maxconn  *statement
 
 	// Of a backend.
-	servers []*server
-	pool    pool
+	servers  []*server
+	portless bool // a server has no port of its own
+	pool     pool
 }
 
 // A fallback is a default_backend statement.
@@ -68,6 +70,7 @@ func (im *importer) newProxy(s *section) *proxy {
 	for _, st := range statements {
 		im.read(p, st)
 	}
+	p.port = p.onePort()
 	return p
 }
 
@@ -194,8 +197,8 @@ func knownOption(name string) bool {
 	return false
 }
 
-// port returns the port that all connections to a frontend come to, or 0 where there are several.
-func (p *proxy) port() uint16 {
+// onePort returns the port that all connections to a frontend come to, or 0 where there are several.
+func (p *proxy) onePort() uint16 {
 	var port uint16
 	for _, b := range p.binds {
 		for _, a := range b.addresses {
@@ -208,9 +211,9 @@ func (p *proxy) port() uint16 {
 	return port
 }
 
-// looksAtHello reports whether rules wait for what clients send.
-func (p *proxy) looksAtHello() bool {
-	for _, s := range []stage{atContent, atUse, atServer} {
+// looksAtHello reports whether rules of these stages look at what clients send.
+func (p *proxy) looksAtHello(stages ...stage) bool {
+	for _, s := range stages {
 		for _, r := range p.rules[s] {
 			if slices.ContainsFunc(r.condition.tests(), (*test).waits) || len(r.dynamic) > 0 {
 				return true

@@ -13,13 +13,17 @@ import (
 // PCRE; what RE2 does not have is an error. Letters are compared without regard to case, as server names are.
 func newExpression(text string) (pattern, error) {
 	const flags = syntax.Perl | syntax.FoldCase
+	problem := fmt.Errorf("the regular expression %s is not understood", shown(text))
 	tree, err := syntax.Parse(text, flags)
 	if err != nil {
-		return pattern{}, fmt.Errorf("the regular expression %s is not understood", shown(text))
+		return pattern{}, problem
+	}
+	if sizeOf(tree) > maxExpression {
+		return pattern{}, fmt.Errorf("the regular expression %s, which is large,", shown(text))
 	}
 	compiled, err := regexp.Compile("(?i)" + text)
 	if err != nil {
-		return pattern{}, fmt.Errorf("the regular expression %s is not understood", shown(text))
+		return pattern{}, problem
 	}
 	p := pattern{method: matches, text: text, expression: compiled, whole: true}
 	sequences, ok := expand(tree.Simplify())
@@ -35,6 +39,23 @@ func newExpression(text string) (pattern, error) {
 		}
 	}
 	return p, nil
+}
+
+// maxExpression bounds the size of a regular expression.
+const maxExpression = 1000
+
+// sizeOf returns about how many instructions a regular expression has, at most a little over maxExpression.
+func sizeOf(tree *syntax.Regexp) int {
+	size := 1 + len(tree.Rune)
+	for _, sub := range tree.Sub {
+		if size += sizeOf(sub); size > maxExpression {
+			return maxExpression + 1
+		}
+	}
+	if tree.Op == syntax.OpRepeat {
+		size *= max(tree.Min, tree.Max, 1)
+	}
+	return min(size, maxExpression+1)
 }
 
 // A part is a piece of what a regular expression may match.

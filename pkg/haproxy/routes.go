@@ -42,7 +42,7 @@ func (im *importer) addRoutes(pl *plan, listener *uci.Section, admitted groups) 
 		}
 		switch {
 		case refuses:
-			im.refusing = append(im.refusing, s)
+			im.refusing[s] = true
 		case slices.Equal(r.clients, admitted):
 			s.Set("backend", im.backend(pl.front, r.target))
 		default:
@@ -81,7 +81,7 @@ func (im *importer) finishRoutes() {
 	answered := make(map[string]bool) // hosts whose challenges are
 	var kept []*uci.Section
 	for _, rl := range im.routeListeners {
-		refuses := slices.Contains(im.refusing, rl.route)
+		refuses := im.refusing[rl.route]
 		switch {
 		case refuses && serving == 1:
 			rl.route.Set("expose", "0")
@@ -92,6 +92,7 @@ func (im *importer) finishRoutes() {
 			addNetworks(rl.route, nil, []netip.Prefix{allIPv4, allIPv6})
 		}
 		if serving > 1 {
+			im.work(len(im.listeners))
 			rl.route.Add("listener", im.listenersOf(rl, answered)...)
 		}
 		kept = append(kept, rl.route)

@@ -92,7 +92,7 @@ flags:
 		return t
 	}
 	im.count(len(literals))
-	if err := t.take(literals); err != nil {
+	if err := t.take(im, literals); err != nil {
 		t.problem = err.Error()
 	}
 	return t
@@ -158,7 +158,7 @@ func (t *test) choose(name string) bool {
 }
 
 // take reads the patterns.
-func (t *test) take(words []string) error {
+func (t *test) take(im *importer, words []string) error {
 	operator := "eq"
 	for _, w := range words {
 		switch t.compare {
@@ -189,6 +189,9 @@ func (t *test) take(words []string) error {
 			}
 			t.bytes = append(t.bytes, string(b))
 		case compareText:
+			if t.method == matches {
+				im.count(100) // it takes the room of many
+			}
 			p, err := newPattern(t.method, w)
 			if err != nil {
 				return err
