@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,7 +58,8 @@ func modules() []module {
 }
 
 // Build returns the programs, after building those that the cache lacks, and says on progress what takes how long. It
-// must run below the repository, whose folder it asks the go command for.
+// must run below the repository, whose folder it asks the go command for. progress may be written to from several
+// goroutines, a line at a time.
 func Build(ctx context.Context, progress io.Writer) (*Set, error) {
 	source, err := output(ctx, ".", "go", "list", "-f", "{{.Dir}}", "github.com/sniroute/sniroute/lab/cluster/tools")
 	if err != nil {
@@ -76,17 +79,30 @@ func Build(ctx context.Context, progress io.Writer) (*Set, error) {
 	}
 	defer unlock()
 
+	// All at once, so that one downloads while another compiles.
+	all := modules()
+	folders, failures := make([]string, len(all)), make([]error, len(all))
+	var building sync.WaitGroup
+	for i, m := range all {
+		building.Go(func() {
+			folder, err := m.build(ctx, filepath.Join(source, m.folder), cache, progress)
+			if err != nil {
+				failures[i] = fmt.Errorf("building the lab's %s: %w", m.folder, err)
+			}
+			folders[i] = folder
+		})
+	}
+	building.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return nil, err
+	}
 	found := map[string]string{}
-	for _, m := range modules() {
-		folder, err := m.build(ctx, filepath.Join(source, m.folder), cache, progress)
-		if err != nil {
-			return nil, fmt.Errorf("building the lab's %s: %w", m.folder, err)
-		}
+	for i, m := range all {
 		for program := range m.packages {
-			found[program] = filepath.Join(folder, program)
+			found[program] = filepath.Join(folders[i], program)
 		}
 		if m.crds != "" {
-			found["crds"] = filepath.Join(folder, "crds")
+			found["crds"] = filepath.Join(folders[i], "crds")
 		}
 	}
 	return &Set{
@@ -120,8 +136,8 @@ func (m module) build(ctx context.Context, source, cache string, progress io.Wri
 	}
 	defer os.RemoveAll(unfinished)
 	for program, pkg := range m.packages {
-		args := append([]string{"build"}, flags...)
-		if _, err := output(ctx, source, "go", append(args, "-o", filepath.Join(unfinished, program), pkg)...); err != nil {
+		args := append(append([]string{"build"}, flags...), "-o", filepath.Join(unfinished, program), pkg)
+		if _, err := output(ctx, source, "go", args...); err != nil {
 			return "", err
 		}
 	}
