@@ -180,3 +180,15 @@ func TestStopClosesEverything(t *testing.T) {
 	}
 	w.untilTrue("all descriptors are closed", func() bool { return count() <= before })
 }
+
+// An address that the machine does not have yet can be listened on: at boot the daemon starts before the network.
+func TestListenBeforeTheNetwork(t *testing.T) {
+	for _, address := range []string{"192.0.2.77:0", "[2001:db8::77]:0"} {
+		fd, err := listen(netip.MustParseAddrPort(address), false)
+		if err != nil {
+			t.Errorf("%s: %v", address, err)
+			continue
+		}
+		syscall.Close(fd)
+	}
+}

@@ -59,6 +59,9 @@ func listenOn(at netip.AddrPort, shared bool) (int, error) {
 	if shared {
 		options = append(options, struct{ level, name, value int }{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1})
 	}
+	if !wildcard(ip) { // an address that the router gets later, when its network is up
+		options = append(options, struct{ level, name, value int }{unix.IPPROTO_IP, unix.IP_FREEBIND, 1})
+	}
 	if family == unix.AF_INET6 {
 		both := 1
 		if wildcard(ip) {
