@@ -4,12 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 )
 
-// recompress packs an .ipk as small as gzip can: nfpm packs it as fast as is usual. What is in it stays as it is.
-func recompress(ipk []byte) ([]byte, error) {
+// recompress packs an .ipk again: nfpm packs it as fast as is usual. What is in it stays as it is.
+func recompress(ipk []byte, compress func([]byte) ([]byte, error)) ([]byte, error) {
 	outer, err := gunzip(ipk)
 	if err != nil {
 		return nil, err
@@ -32,7 +34,7 @@ func recompress(ipk []byte) ([]byte, error) {
 			if data, err = gunzip(data); err != nil {
 				return nil, err
 			}
-			if data, err = gzipped(data, gzip.BestCompression); err != nil {
+			if data, err = compress(data); err != nil {
 				return nil, err
 			}
 		}
@@ -48,6 +50,23 @@ func recompress(ipk []byte) ([]byte, error) {
 		return nil, err
 	}
 	return gzipped(b.Bytes(), gzip.BestSpeed) // what is in it is compressed already
+}
+
+// best is the smallest that Go's gzip makes.
+func best(data []byte) ([]byte, error) { return gzipped(data, gzip.BestCompression) }
+
+// squeeze has zopfli look for the smallest gzip that there is, or nearly: a twentieth smaller than best.
+func (p pack) squeeze(data []byte) ([]byte, error) {
+	file, err := p.generated("squeezed", string(data))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("zopfli", "--i1", "-c", file)
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("zopfli (Debian has it in a package of that name): %w", err)
+	}
+	return out, nil
 }
 
 func gunzip(data []byte) ([]byte, error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -40,7 +39,7 @@ func writeIndex(dir string) error {
 		fmt.Fprintf(&index, "Filename: %s\nSize: %d\nSHA256sum: %x\n", filepath.Base(name), len(data), sha256.Sum256(data))
 		index.WriteString(after + "\n")
 	}
-	small, err := gzipped(index.Bytes(), gzip.BestCompression)
+	small, err := best(index.Bytes())
 	if err != nil {
 		return err
 	}

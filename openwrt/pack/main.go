@@ -20,16 +20,17 @@ import (
 type target struct {
 	arch   string
 	binary string // of `make cross`: sniroute-BINARY
+	scarce bool   // these routers have so little memory and flash that minutes of compressing are worth it
 }
 
 func targets() []target {
 	return []target{
-		{"mips_24kc", "mips"},
-		{"mipsel_24kc", "mipsle"},
-		{"arm_cortex-a7_neon-vfpv4", "arm-7"},
-		{"aarch64_generic", "arm64"},
-		{"aarch64_cortex-a53", "arm64"},
-		{"x86_64", "amd64"},
+		{"mips_24kc", "mips", true},
+		{"mipsel_24kc", "mipsle", true},
+		{"arm_cortex-a7_neon-vfpv4", "arm-7", false},
+		{"aarch64_generic", "arm64", false},
+		{"aarch64_cortex-a53", "arm64", false},
+		{"x86_64", "amd64", false},
 	}
 }
 
@@ -69,7 +70,8 @@ func run(root, binaries, out, only string, date time.Time) error {
 		}
 		packed++
 		p := pack{
-			feed: feed, arch: t.arch, binary: filepath.Join(binaries, "sniroute-"+t.binary), date: date, scratch: scratch,
+			feed: feed, arch: t.arch, scarce: t.scarce, binary: filepath.Join(binaries, "sniroute-"+t.binary), date: date,
+			scratch: scratch,
 		}
 		ipk, err := p.writeIPK(out)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 type pack struct {
 	feed    *feed
 	arch    string
+	scarce  bool
 	binary  string
 	date    time.Time
 	scratch string // a folder for files that exist only to be packed
@@ -119,7 +120,11 @@ func (p pack) writeIPK(dir string) (string, error) {
 	if err := ipk.Default.Package(info, &b); err != nil {
 		return "", err
 	}
-	small, err := recompress(b.Bytes())
+	compress := best
+	if p.scarce {
+		compress = p.squeeze
+	}
+	small, err := recompress(b.Bytes(), compress)
 	if err != nil {
 		return "", err
 	}
