@@ -189,7 +189,7 @@ func newCycle(t *testing.T) *cycle {
 	if err := os.Remove(r.Path("/usr/bin/sniroute")); err != nil { // the package brings it
 		t.Fatal(err)
 	}
-	r.Programs["dnsmasq"] = func(Call) (string, int) { return "", 0 } // its init script
+	r.Play("dnsmasq", func(Call) (string, int) { return "", 0 }) // its init script
 	if c.procd, err = r.StartProcd(); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func newRouter(t *testing.T) *Router {
 		t.Fatal(err)
 	}
 	write(t, r, "/etc/init.d/sniroute", string(text), 0o755)
-	r.Programs["sniroute"] = func(Call) (string, int) { return "/etc/config/sniroute is valid\n", 0 }
+	r.Play("sniroute", func(Call) (string, int) { return "/etc/config/sniroute is valid\n", 0 })
 	return r
 }
 
@@ -173,10 +173,10 @@ config listener 'v6'
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRouter(t)
-			r.Addresses = map[string]string{"wan": "203.0.113.7", "wan6 6": "2001:db8::7"} // wanb is down
+			r.SetAddresses(map[string]string{"wan": "203.0.113.7", "wan6 6": "2001:db8::7"}) // wanb is down
 			write(t, r, "/etc/config/sniroute", c.config, 0o600)
 			if c.bad {
-				r.Programs["sniroute"] = refuse
+				r.Play("sniroute", refuse)
 			}
 			if err := service(t, r, "start"); err != nil {
 				t.Fatal(err)
@@ -250,7 +250,7 @@ func TestReload(t *testing.T) {
 	if before == after || len(after.Instances) != 1 {
 		t.Errorf("reload leaves %+v", after)
 	}
-	r.Programs["sniroute"] = refuse
+	r.Play("sniroute", refuse)
 	if got := reload(); !slices.Equal(got, []string{hangup}) {
 		t.Errorf("reload of a bad configuration: %q", got)
 	}
@@ -266,7 +266,7 @@ func TestReload(t *testing.T) {
 	if log := strings.Join(r.Log(), "\n"); !strings.Contains(log, "daemon.err /etc/config/sniroute:5: listener https") {
 		t.Errorf("the log does not say what is wrong:\n%s", log)
 	}
-	r.Programs["sniroute"] = func(Call) (string, int) { return "", 0 }
+	r.Play("sniroute", func(Call) (string, int) { return "", 0 })
 	write(t, r, "/etc/config/sniroute", strings.Replace(plain, "'1'", "'0'", 1), 0o644)
 	reload()
 	if s := r.Service("sniroute"); len(s.Instances) != 0 || len(s.Triggers) == 0 {
@@ -397,7 +397,7 @@ func TestWildcards(t *testing.T) {
 	if err := r.Forward("/etc/init.d/dnsmasq"); err != nil {
 		t.Fatal(err)
 	}
-	r.Programs["dnsmasq"] = func(Call) (string, int) { return "", 0 }
+	r.Play("dnsmasq", func(Call) (string, int) { return "", 0 })
 	write(t, r, "/etc/config/sniroute", plain, 0o644)
 	write(t, r, "/etc/config/dhcp", dhcp, 0o644)
 	write(t, r, "/var/etc/dnsmasq.conf.cfg01411c", "port=53\nconf-dir=/tmp/dnsmasq.cfg01411c.d\nuser=dnsmasq\n", 0o644)

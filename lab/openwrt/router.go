@@ -27,10 +27,9 @@ var doubles embed.FS
 type Router struct {
 	Dir string // the root
 
-	// Programs answer what calls the program (or shell function) of their name. They may be set before the first Run.
-	Programs map[string]Program
+	programs map[string]Program
 
-	Addresses map[string]string // of networks, for network_get_ipaddr and, with " 6" behind the name, for IPv6
+	addresses map[string]string // of networks, for network_get_ipaddr and, with " 6" behind the name, for IPv6
 
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -61,7 +60,7 @@ type Program func(c Call) (output string, code int)
 // New makes a root in dir with busybox and the doubles. forwarder is the program of the folder forward, built static.
 func New(dir, forwarder string) (*Router, error) {
 	r := &Router{
-		Dir: dir, Programs: map[string]Program{}, Addresses: map[string]string{},
+		Dir: dir, programs: map[string]Program{}, addresses: map[string]string{},
 		services: map[string]*Service{}, running: map[string]bool{}, staged: map[string]bool{},
 	}
 	if err := r.fill(forwarder); err != nil {
@@ -270,6 +269,20 @@ func (r *Router) serve() {
 	}
 }
 
+// Play has p answer when a script calls the program, or shell function, of that name.
+func (r *Router) Play(name string, p Program) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.programs[name] = p
+}
+
+// SetAddresses gives interfaces their IPv4 addresses, by name, and IPv6 ones, by "NAME 6".
+func (r *Router) SetAddresses(of map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.addresses = of
+}
+
 // answer plays the program that was called.
 func (r *Router) answer(c Call) (output string, code int) {
 	if c.Args[0] == "router" {
@@ -279,7 +292,7 @@ func (r *Router) answer(c Call) (output string, code int) {
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, c)
 	name, args := c.Args[0], c.Args[1:]
-	if p := r.Programs[name]; p != nil {
+	if p := r.programs[name]; p != nil {
 		r.mu.Unlock()
 		defer r.mu.Lock()
 		return p(c)
@@ -299,9 +312,9 @@ func (r *Router) answer(c Call) (output string, code int) {
 	case "chown":
 		return "", failed(r.chown(args))
 	case "network_get_ipaddr":
-		return r.Addresses[args[0]], 0
+		return r.addresses[args[0]], 0
 	case "network_get_ipaddr6":
-		return r.Addresses[args[0]+" 6"], 0
+		return r.addresses[args[0]+" 6"], 0
 	default:
 		if !strings.HasPrefix(name, "procd_") && !strings.HasPrefix(name, "json_") {
 			r.unknown = append(r.unknown, c.String())
