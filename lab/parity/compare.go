@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,7 +24,7 @@ import (
 type result struct {
 	front             string
 	hello             probe
-	haproxy, sniroute string // SECTION of the backend, with /SERVER where a rule chooses that, or refused
+	haproxy, sniroute string // SECTION of the backend, with /SERVER where a rule chooses that; a URL; or refused
 }
 
 // compare runs both with the file and sends all probes to each of its frontends.
@@ -70,7 +71,11 @@ func compare(ctx context.Context, dir, program, file string) ([]result, error) {
 func send(ctx context.Context, s *stage) []result {
 	var results []result
 	for _, f := range s.fronts {
-		for _, p := range probes() {
+		list := probes()
+		if f.http {
+			list = requests()
+		}
+		for _, p := range list {
 			results = append(results, result{front: f.name, hello: p})
 		}
 	}
@@ -99,8 +104,8 @@ func send(ctx context.Context, s *stage) []result {
 
 // where reduces SECTION/SERVER to the section, unless a rule chooses the server.
 func (s *stage) where(answer string) string {
-	section, _, found := strings.Cut(answer, "/")
-	if found && !s.byName[section] {
+	section, rest, found := strings.Cut(answer, "/")
+	if found && !s.byName[section] && !strings.HasPrefix(rest, "/") { // not https://
 		return section
 	}
 	return answer
@@ -130,11 +135,17 @@ func ask(ctx context.Context, port int, p probe) string {
 	if parts := bytes.Split(answer, []byte("|")); len(parts) == 3 {
 		return string(parts[1])
 	}
+	if to := redirection.FindSubmatch(answer); to != nil {
+		return string(to[1])
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return "no answer"
 	}
 	return refused
 }
+
+// redirection finds where an HTTP answer redirects to.
+var redirection = regexp.MustCompile(`(?is)^HTTP/1\.\d 3\d\d .*\r\nlocation: ?(\S+)\r\n`)
 
 // A running is a program.
 type running struct {

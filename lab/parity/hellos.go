@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/sniroute/sniroute/lab/hello"
 )
 
@@ -77,6 +79,19 @@ func probes() []probe {
 		probe{name: "zeros", bytes: make([]byte, 64)},
 		probe{name: "silence"},
 	)
+	return list
+}
+
+// requests returns the connections that listeners for plain HTTP get.
+func requests() []probe {
+	var list []probe
+	for _, r := range []struct{ host, path string }{
+		{"app1.k8s.example.com", "/"}, {"www.example.com", "/a/b?c"}, {"nas.example.com", "/"}, {"unknown.test", "/"},
+		{"app1.k8s.example.com", "/.well-known/acme-challenge/token"},
+	} {
+		list = append(list, probe{name: "http://" + r.host + r.path,
+			bytes: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", r.path, r.host)})
+	}
 	return list
 }
 

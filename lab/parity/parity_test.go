@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestParity: for each haproxy.cfg in pkg/haproxy/testdata, HAProxy and sniroute with its import send the same hellos to
-// the same backends, but for the differences that are known.
+// TestParity: for each haproxy.cfg in pkg/haproxy/testdata, HAProxy and sniroute with its import send the same hellos
+// to the same backends, but for the differences that are known.
 func TestParity(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "sniroute")
 	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/sniroute").CombinedOutput(); err != nil {

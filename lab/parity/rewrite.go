@@ -11,7 +11,7 @@ import (
 type stage struct {
 	haproxy string          // the text for HAProxy
 	again   string          // the text for the import: the same with other ports to listen on
-	fronts  []front         // frontends in TCP mode that do not terminate TLS
+	fronts  []front         // that neither terminate TLS nor show statistics
 	servers map[string]int  // ports of the servers, by SECTION/NAME
 	byName  map[string]bool // sections of which use-server rules choose the server
 }
@@ -19,6 +19,7 @@ type stage struct {
 // A front is a frontend and the port of its first bind line, in HAProxy and in sniroute.
 type front struct {
 	name           string
+	http           bool // plain HTTP
 	haproxy, again int
 }
 
@@ -27,7 +28,7 @@ func rewrite(text, certificate string, port func() (int, error)) (*stage, error)
 	s := &stage{servers: make(map[string]int), byName: make(map[string]bool)}
 	var kind, name, defaultMode string
 	modes := make(map[string]string)
-	terminates := make(map[string]bool)
+	others := make(map[string]bool) // that terminate TLS or show statistics
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
 		first, second := line, line
@@ -58,12 +59,12 @@ func rewrite(text, certificate string, port func() (int, error)) (*stage, error)
 			rest = strings.NewReplacer("v6only", "", "v4v6", "").Replace(rest)
 			if i := slices.Index(words, "crt"); i >= 0 {
 				rest = strings.Replace(rest, words[i+1], certificate, 1)
-				terminates[name] = true
+				others[name] = true
 			}
 			first = fmt.Sprintf("    bind 127.0.0.1:%d %s\n", a, rest)
 			second = fmt.Sprintf("    bind 127.0.0.1:%d %s\n", b, rest)
 			if !slices.ContainsFunc(s.fronts, func(f front) bool { return f.name == name }) {
-				s.fronts = append(s.fronts, front{name, a, b})
+				s.fronts = append(s.fronts, front{name: name, haproxy: a, again: b})
 			}
 		case words[0] == "server":
 			words = without(words)
@@ -84,6 +85,8 @@ func rewrite(text, certificate string, port func() (int, error)) (*stage, error)
 			first, second = "", ""
 		case words[0] == "option" && strings.HasSuffix(words[1], "-check"):
 			first, second = "", ""
+		case words[0] == "stats":
+			others[name] = true
 		case words[0] == "use-server":
 			s.byName[name] = true
 		case words[0] == "tcp-request" && words[1] == "inspect-delay":
@@ -93,7 +96,10 @@ func rewrite(text, certificate string, port func() (int, error)) (*stage, error)
 		s.haproxy += first
 		s.again += second
 	}
-	s.fronts = slices.DeleteFunc(s.fronts, func(f front) bool { return modes[f.name] == "http" || terminates[f.name] })
+	s.fronts = slices.DeleteFunc(s.fronts, func(f front) bool { return others[f.name] })
+	for i := range s.fronts {
+		s.fronts[i].http = modes[s.fronts[i].name] == "http"
+	}
 	return s, nil
 }
 

@@ -26,10 +26,14 @@ func (im *importer) hostClass(p *proxy, host, alpn string) class {
 	return c
 }
 
-// restClass returns the class of names that have no route, and of connections without one.
-func (im *importer) restClass(p *proxy, alpn string) class {
-	c := class{alpn: alpn}
-	c.add(im.subject(p, names{kind: allOther}), im.subject(p, names{}))
+// restClass returns the class of names that have no route, and of connections without one, whatever they offer.
+func (im *importer) restClass(p *proxy) class {
+	var c class
+	for _, alpn := range append([]string{""}, im.alpns...) {
+		c.alpn = alpn
+		c.add(im.subject(p, names{kind: allOther}), im.subject(p, names{}))
+	}
+	c.alpn = ""
 	return c
 }
 
@@ -165,6 +169,8 @@ func (c class) describe(i int) string {
 	switch {
 	case s.opening != opensTLS && !s.front.http:
 		return s.opening.String()
+	case s.alpn != c.alpn:
+		return "clients that offer " + shown(s.alpn) + " alone"
 	case s.names.kind == farBelow:
 		return "names with more labels"
 	case s.names.kind == noName:

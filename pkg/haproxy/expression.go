@@ -135,7 +135,7 @@ func (e expression) fetch(s *subject) value {
 			return value{kind: aText, text: s.alpn}
 		}
 		return value{kind: otherProtocols}
-	case "hdr", "req.hdr", "req.fhdr", "req.hdr_ip":
+	case "hdr", "req.hdr", "req.fhdr":
 		if !strings.EqualFold(e.arg(0), "host") {
 			return unknownValue("the header " + shown(e.arg(0)))
 		}
@@ -197,8 +197,8 @@ func (c call) convert(s *subject, v value) value {
 		return v
 	}
 	switch c.name {
-	case "lower", "host_only", "strcmp":
-		if c.name != "strcmp" && (v.kind == aText || v.kind == someNames) {
+	case "lower", "host_only":
+		if v.kind == aText || v.kind == someNames {
 			return v
 		}
 	case "field", "word":

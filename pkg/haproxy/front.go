@@ -28,7 +28,7 @@ func (im *importer) importFront(p *proxy) {
 		im.importTLS(p)
 		return
 	}
-	rest := im.outcomes(im.restClass(p, ""))
+	rest := im.outcomes(im.restClass(p))
 	served := false
 	for _, list := range rest {
 		served = served || slices.ContainsFunc(list, func(o outcome) bool { return o.verdict == isServed })
@@ -59,57 +59,74 @@ type plannedRoute struct {
 	result
 }
 
-// plan sends every class through the frontend's rules.
+// A decision is what becomes of a host: for hellos that offer several protocols or none, and for those that offer one
+// that rules ask for, and no other.
+type decision struct {
+	outcomes [][]outcome // by protocol, in the order of importer.alpns behind any, and by group of clients
+	plain    result      // what the route for any protocol does
+	admits   bool        // somebody gets somewhere
+}
+
+// plan sends every class through the frontend's rules. A host that differs in nothing from the wildcard that it lies
+// below, or from names without a route, needs no route.
 func (im *importer) plan(p *proxy) *plan {
 	pl := &plan{front: p}
-	rest := im.restClass(p, "")
-	base := im.one(rest, im.outcomes(rest))
-	pl.rest = im.choose(rest, base, nil)
-	reduced := map[string][]outcome{"": base} // of wildcards
-	results := map[string]result{"": pl.rest}
-	for _, alpn := range im.alpns {
-		c := im.restClass(p, alpn)
-		if !slices.EqualFunc(im.one(c, im.outcomes(c)), base, outcome.same) {
-			p.remark(p.line, "%s: %s: left out for names without a route: a protocol is looked at for hosts that have one",
-				shown(p.name), shown(alpn))
-		}
+	c := im.restClass(p)
+	rest := decision{}
+	outcomes := im.one(c, im.outcomes(c))
+	for range 1 + len(im.alpns) {
+		rest.outcomes = append(rest.outcomes, outcomes)
 	}
+	pl.rest = im.choose(c, outcomes, nil)
+	rest.plain, rest.admits = pl.rest, !pl.rest.clients.empty()
+	decided := map[string]decision{"": rest} // wildcards
 	for _, host := range im.hosts {
-		parent := above(host, reduced)
-		c := im.hostClass(p, host, "")
-		outcomes := im.one(c, im.outcomes(c))
+		parent := decided[above(host, decided)]
+		d := im.decideHost(pl, host, parent)
 		if strings.HasPrefix(host, "*.") {
-			reduced[host], results[host] = outcomes, results[parent]
-		}
-		own := results[parent]
-		if !slices.Equal(outcomes, reduced[parent]) {
-			own = im.choose(c, outcomes, reduced[parent])
-			if !own.clients.empty() || !results[parent].clients.empty() {
-				// What a rule makes of a name as of all others needs no route.
-				if own.rule == nil || len(own.rule.dynamic) == 0 || !own.same(results[parent]) {
-					pl.routes = append(pl.routes, plannedRoute{host, "", own})
-				}
-			}
-			if strings.HasPrefix(host, "*.") {
-				results[host] = own
-			}
-		}
-		for _, alpn := range im.alpns {
-			c := im.hostClass(p, host, alpn)
-			with := im.one(c, im.outcomes(c))
-			if slices.Equal(with, outcomes) {
-				continue
-			}
-			if r := im.choose(c, with, outcomes); !r.clients.empty() || !own.clients.empty() {
-				pl.routes = append(pl.routes, plannedRoute{host, alpn, r})
-			}
+			decided[host] = d
 		}
 	}
 	return pl
 }
 
+// decideHost plans the routes of a host that lies below parent.
+func (im *importer) decideHost(pl *plan, host string, parent decision) decision {
+	d := decision{plain: parent.plain, admits: parent.admits}
+	var classes []class
+	for _, alpn := range append([]string{""}, im.alpns...) {
+		c := im.hostClass(pl.front, host, alpn)
+		classes = append(classes, c)
+		d.outcomes = append(d.outcomes, im.one(c, im.outcomes(c)))
+	}
+	if slices.EqualFunc(d.outcomes, parent.outcomes, slices.Equal) {
+		return d
+	}
+	d.plain = im.choose(classes[0], d.outcomes[0], parent.outcomes[0])
+	d.admits = !d.plain.clients.empty()
+	if d.admits || parent.admits {
+		// What a rule makes of a name as of all others needs no route.
+		r := d.plain.rule
+		if r == nil || len(r.dynamic) == 0 || len(im.alpns) > 0 || !d.plain.same(parent.plain) {
+			pl.routes = append(pl.routes, plannedRoute{host, "", d.plain})
+		}
+	}
+	for i, c := range classes[1:] {
+		with := d.outcomes[1+i]
+		if slices.Equal(with, d.outcomes[0]) {
+			continue
+		}
+		r := im.choose(c, with, d.outcomes[0])
+		if admits := !r.clients.empty(); admits || d.admits || parent.admits {
+			pl.routes = append(pl.routes, plannedRoute{host, c.alpn, r})
+			d.admits = d.admits || admits
+		}
+	}
+	return d
+}
+
 // above returns the wildcard that takes a host where it has no route of its own, or nothing.
-func above(host string, wildcards map[string][]outcome) string {
+func above(host string, wildcards map[string]decision) string {
 	base := strings.TrimPrefix(host, "*.")
 	for {
 		_, up, found := strings.Cut(base, ".")
@@ -147,8 +164,8 @@ func (im *importer) importTLS(p *proxy) {
 			shown(p.name))
 	}
 	if looks && !(waits && inspects != 0) {
-		p.remark(p.line, "%s: HAProxy may decide before the hello is there, since no tcp-request inspect-delay and content rule "+
-			"have it wait; sniroute waits", shown(p.name))
+		p.remark(p.line, "%s: HAProxy may decide before the hello is there, since no tcp-request inspect-delay and "+
+			"content rule have it wait; sniroute waits", shown(p.name))
 	}
 	switch {
 	case pl.others.clients.empty():

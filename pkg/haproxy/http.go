@@ -5,7 +5,7 @@ import "strconv"
 // importHTTP makes a listener of a frontend for plain HTTP: one that redirects to https, or one that routes by Host.
 func (im *importer) importHTTP(p *proxy) {
 	im.used[p] = true
-	classes := []class{im.restClass(p, "")}
+	classes := []class{im.restClass(p)}
 	for _, h := range im.hosts {
 		classes = append(classes, im.hostClass(p, h, ""))
 	}

@@ -48,7 +48,7 @@ func (s *server) setAddress(word string) error {
 	text, _ := strings.CutPrefix(word, "tcp@")
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "ipv4@"), "ipv6@")
 	if strings.Contains(text, "@") || strings.HasPrefix(text, "/") || text == "" {
-		return fmt.Errorf("%s is no address of a machine", shown(word))
+		return fmt.Errorf("%s is no address of a machine: have the other side listen on 127.0.0.1", shown(word))
 	}
 	host, port := text, ""
 	if colon := strings.LastIndexByte(text, ':'); colon >= 0 && !strings.HasSuffix(text, "]") {

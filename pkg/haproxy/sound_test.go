@@ -65,6 +65,9 @@ func neverWidens(t *testing.T, random *rand.Rand) (silent, admitted int) {
 		s := im.subject(front, c.names())
 		s.opening = c.opening
 		s.clients = groupOf(im.clients, c.client)
+		if slices.Contains(im.alpns, c.alpn) {
+			s.alpn = c.alpn
+		}
 		theirs := refusedText
 		if o := im.decide(&s); o.verdict == isSent {
 			theirs = o.target.backend.name
@@ -109,6 +112,7 @@ func groupOf(c *clients, a netip.Addr) int {
 type connection struct {
 	opening opening
 	name    string // empty: none
+	alpn    string // the only protocol offered; empty: several
 	client  netip.Addr
 }
 
@@ -128,7 +132,7 @@ func connections(random *rand.Rand) []connection {
 		for range random.IntN(3) {
 			name = pick(random, labels...) + "." + name
 		}
-		list = append(list, connection{name: name})
+		list = append(list, connection{name: name, alpn: pick(random, "", "", "acme-tls/1")})
 	}
 	clients := []string{"10.1.2.3", "10.9.9.9", "192.0.2.1", "2001:db8::1", "2001:db9::1"}
 	var all []connection
@@ -215,6 +219,9 @@ func randomTest(random *rand.Rand) string {
 		return "req.ssl_sni -m reg " + pick(random, `^[^.]+\.ex\.com$`, `\.ex\.com$`, `^(a|b)\.ex\.com$`,
 			`^a.ex.com$`, `^a`, `ex`, `^(.+\.)?ex\.com$`, `^a[0-9]*\.`)
 	case 9:
+		if random.IntN(3) == 0 {
+			return "req.ssl_alpn acme-tls/1"
+		}
 		return "req.ssl_sni -m dom " + pick(random, "ex", "a", "ex.com")
 	case 10:
 		return "req.ssl_hello_type 1"
@@ -286,9 +293,16 @@ func (m model) decide(c connection) string {
 			if fits := c.name == h || wildcard && strings.HasSuffix(c.name, "."+base); !fits {
 				continue
 			}
-			n := len(base)
+			n := 2 * len(base)
 			if !wildcard {
 				n = 1000
+			}
+			switch alpn := m.value(s, "alpn"); alpn {
+			case "":
+			case c.alpn:
+				n++
+			default:
+				continue
 			}
 			if n > length {
 				best, length = s, n
