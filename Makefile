@@ -75,7 +75,7 @@ PACKED := mips mipsle arm-7 arm64 amd64
 
 .PHONY: packages
 packages: $(PACKED:%=dist/sniroute-%) ## OpenWrt packages and their index, in dist/packages
-	cd openwrt/pack && go run . -date $(shell git log -1 --format=%ct)
+	cd openwrt/pack && go run . -date $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .PHONY: qemu
 qemu: tools cross packages ## the demo and unit tests on emulated MIPS, ARM and RISC-V; ARGS names some of them
