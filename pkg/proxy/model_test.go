@@ -316,7 +316,7 @@ func runModel(t *testing.T, seed uint64) {
 			m.client.script = hello.Records(whole, 1+random.IntN(len(whole)-10))
 		}
 		m.client.script = append(m.client.script, stream(random)...)
-		if len(m.client.script) > 0 && m.client.script[0] == 'P' || m.client.script != nil && len(m.client.script) > 0 && m.client.script[0] == '\r' {
+		if len(m.client.script) > 0 && (m.client.script[0] == 'P' || m.client.script[0] == '\r') { // no PROXY header by chance
 			m.client.script[0] = 'x'
 		}
 		all = append(all, m)
