@@ -423,7 +423,7 @@ func TestWildcards(t *testing.T) {
 		}
 		return string(text)
 	}
-	restart := []string{"dnsmasq restart"}
+	restart := []string{"dnsmasq running", "dnsmasq restart"}
 	if calls := apply(""); len(calls) != 0 {
 		t.Errorf("without wildcards: %q", calls)
 	}
@@ -447,6 +447,16 @@ func TestWildcards(t *testing.T) {
 	if written("/tmp/dnsmasq.guest.d") != good || written("/tmp/dnsmasq.cfg01411c.d") != "" {
 		t.Error("another instance than the one that is asked for gets wildcards")
 	}
+	if err := os.Remove(r.Path("/var/etc/dnsmasq.conf.guest")); err != nil { // as before dnsmasq's first start
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(r.Path("/tmp/dnsmasq.guest.d")); err != nil {
+		t.Fatal(err)
+	}
+	if apply(good); written("/tmp/dnsmasq.guest.d") != good {
+		t.Error("dnsmasq would start without wildcards")
+	}
+	write(t, r, "/var/etc/dnsmasq.conf.guest", "conf-dir=/tmp/dnsmasq.guest.d,*.conf\n", 0o644)
 	r.Calls()
 	if err := service(t, r, "dns_withdraw"); err != nil {
 		t.Fatal(err)
