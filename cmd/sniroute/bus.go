@@ -27,8 +27,8 @@ func (d *daemon) speakUBus(ctx context.Context) {
 	}
 }
 
-// pageOfRoutes is how many entries `ubus call sniroute routes` returns at most, and if it is not asked for less: the bus
-// forwards 1 MiB.
+// pageOfRoutes is how many entries `ubus call sniroute routes` returns at most, and if it is not asked for less: the
+// bus forwards 1 MiB.
 const pageOfRoutes = 500
 
 // busObject is the object sniroute: what the control socket answers, for LuCI and for scripts.

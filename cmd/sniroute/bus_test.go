@@ -91,7 +91,8 @@ func TestBusObject(t *testing.T) {
 	if _, err := askBus(t, d, "explain", nil); !errors.Is(err, ubus.StatusInvalidArgument) {
 		t.Errorf("explain without a name: %v", err)
 	}
-	if answer, err := askBus(t, d, "explain", ubus.Table{{Name: "name", Value: "a.b"}}); err != nil || answer.String("name") != "a.b" {
+	answer, err = askBus(t, d, "explain", ubus.Table{{Name: "name", Value: "a.b"}})
+	if err != nil || answer.String("name") != "a.b" {
 		t.Errorf("explain answers %v (%v)", answer, err)
 	}
 	if answer, err := askBus(t, d, "reload", nil); err != nil || answer.Get("ok") != true {

@@ -280,15 +280,16 @@ func (c *cycle) uci(commands ...string) {
 			c.Fatal(err)
 		}
 	}
-	if _, err := c.Router.Run("/bin/ubus", "call", "service", "event", `{"type":"config.change","data":{"package":"sniroute"}}`); err != nil {
+	event := `{"type":"config.change","data":{"package":"sniroute"}}`
+	if _, err := c.Router.Run("/bin/ubus", "call", "service", "event", event); err != nil {
 		c.Fatal(err)
 	}
 }
 
 // dnsmasq starts a real one, which reads what the daemon writes.
 func (c *cycle) dnsmasq() {
-	cmd := exec.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
-		"--listen-address=127.0.0.1", "--bind-interfaces", "--addn-hosts="+c.Path("/tmp/hosts"),
+	cmd := exec.Command("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+		"--user=root", "--listen-address=127.0.0.1", "--bind-interfaces", "--addn-hosts="+c.Path("/tmp/hosts"),
 		"--servers-file="+c.Path("/tmp/hosts/.sniroute.servers"), "--log-facility=-")
 	if err := cmd.Start(); err != nil {
 		c.Fatal(err)
@@ -302,14 +303,15 @@ func (c *cycle) dnsmasq() {
 
 // backend answers every TLS connection with a certificate for the name that is asked for.
 func (c *cycle) backend(address string) {
-	l, err := tls.Listen("tcp", address, &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	issue := func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		file, err := c.authority.Issue(h.ServerName)
 		if err != nil {
 			return nil, err
 		}
 		certificate, err := tls.LoadX509KeyPair(file, file)
 		return &certificate, err
-	}})
+	}
+	l, err := tls.Listen("tcp", address, &tls.Config{GetCertificate: issue})
 	if err != nil {
 		c.Fatal(err)
 	}

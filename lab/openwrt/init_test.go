@@ -365,7 +365,8 @@ config domain 'sniroute_2'
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := strings.Replace(dhcp, "\toption serversfile '/tmp/hosts/.sniroute.servers'\n", "", 1); string(text) != want {
+	want = strings.Replace(dhcp, "\toption serversfile '/tmp/hosts/.sniroute.servers'\n", "", 1)
+	if string(text) != want {
 		t.Errorf("withdrawn: got %s\nwant %s", text, want)
 	}
 }
@@ -427,7 +428,8 @@ func TestWildcards(t *testing.T) {
 	if calls := apply(""); len(calls) != 0 {
 		t.Errorf("without wildcards: %q", calls)
 	}
-	const good = "address=/*.apps.example.com/192.168.0.3\naddress=/*.apps.example.com/fd00::3\nlocal=/*.apps.example.com/\n"
+	const good = "address=/*.apps.example.com/192.168.0.3\naddress=/*.apps.example.com/fd00::3\n" +
+		"local=/*.apps.example.com/\n"
 	hostile := "# Written by sniroute; changes are lost.\ndhcp-script=/tmp/x\nconf-file=/tmp/x\naddress=/com/1.2.3.4\n" +
 		"address=/*.a.com/#\naddress=/*.a.com/1.2.3.4/5\nserver=/*.a.com/1.2.3.4\nlocal=/*.a.com/ \\\n" + good
 	if calls := apply(hostile); !slices.Equal(calls, restart) {

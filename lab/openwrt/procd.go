@@ -17,8 +17,8 @@ import (
 	"github.com/sniroute/sniroute/pkg/ubus"
 )
 
-// A Procd is a double of procd: it runs the instances that it is told of, and the scripts of triggers, and is the object
-// service on the bus.
+// A Procd is a double of procd: it runs the instances that it is told of, and the scripts of triggers, and is the
+// object service on the bus.
 type Procd struct {
 	router *Router
 	bus    *Bus

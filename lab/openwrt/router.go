@@ -22,8 +22,7 @@ import (
 //go:embed all:root
 var doubles embed.FS
 
-// A Router is a root file system and the programs in it. Its methods may be called from any goroutine, except where they
-// say otherwise.
+// A Router is a root file system and the programs in it. Its methods may be called from any goroutine.
 type Router struct {
 	Dir string // the root
 

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// A Bus is a double of ubusd: it greets clients, keeps their objects, and passes calls and answers between them. Events,
-// subscriptions and permissions it does not have.
+// A Bus is a double of ubusd: it greets clients, keeps their objects, and passes calls and answers between them. It has
+// no events, subscriptions and permissions.
 type Bus struct {
 	listener net.Listener
 	running  sync.WaitGroup
@@ -195,7 +195,8 @@ func readBusMessage(r io.Reader) (busMessage, error) {
 		return busMessage{}, err
 	}
 	m := busMessage{
-		kind: head[1], seq: binary.BigEndian.Uint16(head[2:]), peer: binary.BigEndian.Uint32(head[4:]), attrs: map[byte][]byte{},
+		kind: head[1], seq: binary.BigEndian.Uint16(head[2:]), peer: binary.BigEndian.Uint32(head[4:]),
+		attrs: map[byte][]byte{},
 	}
 	for len(body) >= 4 {
 		word := binary.BigEndian.Uint32(body)

@@ -30,7 +30,8 @@ type machine struct {
 
 func machines() []machine {
 	return []machine{
-		{"mipsle", []string{"qemu-mipsel-static", "-cpu", "24Kc"}, []string{"GOARCH=mipsle", "GOMIPS=softfloat"}, "mipsel_24kc"},
+		{"mipsle", []string{"qemu-mipsel-static", "-cpu", "24Kc"}, []string{"GOARCH=mipsle", "GOMIPS=softfloat"},
+			"mipsel_24kc"},
 		{"mips", []string{"qemu-mips-static", "-cpu", "24Kc"}, []string{"GOARCH=mips", "GOMIPS=softfloat"}, "mips_24kc"},
 		{"arm-5", []string{"qemu-arm-static", "-cpu", "arm926"}, []string{"GOARCH=arm", "GOARM=5"}, ""},
 		{"arm-7", []string{"qemu-arm-static", "-cpu", "cortex-a7"}, []string{"GOARCH=arm", "GOARM=7"},

@@ -12,8 +12,8 @@ import (
 	"github.com/goreleaser/nfpm/v2/apk"
 )
 
-// writeAPK makes an .apk in dir and returns its name: nfpm's container, which apk 3 installs, with the lists and scripts
-// that OpenWrt's own packages have (include/package-pack.mk). Without the lists, functions.sh would neither run
+// writeAPK makes an .apk in dir and returns its name: nfpm's container, which apk 3 installs, with the lists and
+// scripts that OpenWrt's own packages have (include/package-pack.mk). Without the lists, functions.sh would neither run
 // uci-defaults nor enable the service.
 //
 // default_postinst starts the service after an upgrade, which leaves the old process running: the package restarts it.

@@ -102,6 +102,7 @@ func (f *feed) description() string {
 
 // readInstall reads what the package installs, command by command.
 func (f *feed) readInstall(dir, root string) error {
+	modes := map[string]fs.FileMode{"$(INSTALL_BIN)": 0o755, "$(INSTALL_DATA)": 0o644, "$(INSTALL_CONF)": 0o600}
 	config := map[string]bool{}
 	for line := range strings.FieldsSeq(f.section("conffiles")) {
 		config[line] = true
@@ -115,7 +116,7 @@ func (f *feed) readInstall(dir, root string) error {
 			f.files = append(f.files, file{path: "/usr/bin/" + f.name, mode: 0o755})
 			continue
 		}
-		mode, ok := map[string]fs.FileMode{"$(INSTALL_BIN)": 0o755, "$(INSTALL_DATA)": 0o644, "$(INSTALL_CONF)": 0o600}[words[0]]
+		mode, ok := modes[words[0]]
 		if !ok || len(words) != 3 || !strings.HasPrefix(words[2], "$(1)/") {
 			return fmt.Errorf("install: what does %q do?", strings.TrimSpace(line))
 		}

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// A target is an architecture by the name that a router knows it by (/etc/opkg/arch.conf, /etc/apk/arch), and the binary
-// that runs there.
+// A target is an architecture by the name that a router knows it by (/etc/opkg/arch.conf, /etc/apk/arch), and the
+// binary that runs there.
 type target struct {
 	arch   string
 	binary string // of `make cross`: sniroute-BINARY

@@ -100,8 +100,8 @@ func (p pack) writeScripts(format string, scripts []script) error {
 }
 
 // writeIPK makes an .ipk in dir and returns its name. Its scripts are those that OpenWrt's buildroot makes
-// (include/package-pack.mk), with ours in them: the buildroot has them in files beside (prerm-pkg), for which nfpm has no
-// place.
+// (include/package-pack.mk), with ours in them: the buildroot has them in files beside (prerm-pkg), for which nfpm
+// has no place.
 func (p pack) writeIPK(dir string) (string, error) {
 	const head = "#!/bin/sh\n" +
 		"[ \"${IPKG_NO_SCRIPT}\" = \"1\" ] && exit 0\n" +

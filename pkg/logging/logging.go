@@ -5,9 +5,9 @@
 //	defer log.Close()
 //	slog.New(log).Info("listening", "port", 8443)
 //
-// A Log is a slog.Handler that never waits long and never floods: at most Rate lines a second are written, some of which
-// are kept for warnings and errors, and what was left out is summed up in a line of its own. Lines are key=value as
-// slog.TextHandler writes them, which quotes whatever could break a line.
+// A Log is a slog.Handler that never waits long and never floods: at most Rate lines a second are written, some of
+// which are kept for warnings and errors, and what was left out is summed up in a line of its own. Lines are key=value
+// as slog.TextHandler writes them, which quotes whatever could break a line.
 package logging
 
 import (

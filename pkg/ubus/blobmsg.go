@@ -9,8 +9,8 @@ import (
 )
 
 // A Table holds named values in their order. The values are nil, bool, int16, int32, int64, float64, string, []any and
-// Table; those are also what a decoded Table holds. Where a Table is encoded, int and the unsigned integers are taken as
-// well (int32 where they fit, int64 otherwise, as blobmsg_json.c does), and []string.
+// Table; those are also what a decoded Table holds. Where a Table is encoded, int and the unsigned integers are taken
+// as well (int32 where they fit, int64 otherwise, as blobmsg_json.c does), and []string.
 //
 // blobmsg has no boolean of its own: it shares its type with the 8-bit integer, which is read as true unless it is 0.
 type Table []Field

@@ -1,8 +1,8 @@
 // Package ubus speaks to OpenWrt's message bus: it looks objects up and calls their methods, publishes objects of its
 // own, subscribes to notifications, listens for events and sends them.
 //
-// A Conn is one connection to ubusd and ends with it. A Client keeps a connection up for as long as Run runs: when ubusd
-// restarts it connects again, publishes its objects again and renews its subscriptions.
+// A Conn is one connection to ubusd and ends with it. A Client keeps a connection up for as long as Run runs: when
+// ubusd restarts it connects again, publishes its objects again and renews its subscriptions.
 //
 //	client := ubus.NewClient(ubus.Options{Objects: []ubus.Object{{
 //		Name: "example",

@@ -23,8 +23,8 @@ const typesJSON = `{"string":"käse","empty":"","int":1,"least":-2147483648,"mos
 	"longest":-9223372036854775808,"double":1.5,"yes":true,"no":false,"null":null,"table":{"a":{"b":[]}},
 	"array":[1,"two",[3.25,{"four":4}],true],"padded":"1234567"}`
 
-// An exchange is a conversation with a real ubusd. Where command is set, libubus's own tool held it when it was recorded
-// (see live_test.go), and what a Conn sends for the same purpose is the same to the byte.
+// An exchange is a conversation with a real ubusd. Where command is set, libubus's own tool held it when it was
+// recorded (see live_test.go), and what a Conn sends for the same purpose is the same to the byte.
 type exchange struct {
 	name    string
 	command []string // arguments of ubus
@@ -273,7 +273,8 @@ func TestJSON(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(nul, Table{{"a\uFFFD", "b\uFFFDc"}}) {
 		t.Errorf("NUL is read as %q (%v)", nul, err)
 	}
-	for _, bad := range []string{"", "[]", "1", `{"a":1} {}`, `{"a"`, strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)} {
+	deep := strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)
+	for _, bad := range []string{"", "[]", "1", `{"a":1} {}`, `{"a"`, deep} {
 		if v, err := ParseJSON([]byte(bad)); err == nil {
 			t.Errorf("%.20s is read as %v", bad, v)
 		}

@@ -35,8 +35,8 @@ func (t Table) MarshalJSON() ([]byte, error) {
 }
 
 // ParseJSON reads a JSON object. Its fields keep their order; an integer becomes int32 where it fits and int64
-// otherwise, as in blobmsg_json.c; other numbers become float64. A NUL in a string, which would end it on the bus, becomes
-// U+FFFD.
+// otherwise, as in blobmsg_json.c; other numbers become float64. A NUL in a string, which would end it on the bus,
+// becomes U+FFFD.
 func ParseJSON(data []byte) (Table, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()

@@ -281,13 +281,14 @@ func TestLiveTool(t *testing.T) {
 func TestLiveReconnect(t *testing.T) {
 	bus := startBus(t)
 	heard := make(chan string, 16)
+	hear := func(_ context.Context, name string, _ Table) { heard <- name }
 	client := NewClient(Options{
 		Path: bus.path,
 		Objects: []Object{{Name: "ours", Methods: []Method{
 			{Name: "ping", Handle: func(context.Context, Call) (Table, error) { return Table{{"pong", true}}, nil }},
 		}}},
-		Listeners:     []Listener{{Pattern: "test.*", Handle: func(_ context.Context, event string, _ Table) { heard <- event }}},
-		Subscriptions: []Subscription{{Path: "peer", Handle: func(_ context.Context, n string, _ Table) { heard <- n }}},
+		Listeners:     []Listener{{Pattern: "test.*", Handle: hear}},
+		Subscriptions: []Subscription{{Path: "peer", Handle: hear}},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -378,7 +379,8 @@ func TestLiveACL(t *testing.T) {
 	if err := copyFile(copied, exe); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", copied, "-test.run=^TestAsNobody$")
+	cmd := exec.Command("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+		copied, "-test.run=^TestAsNobody$")
 	cmd.Env = []string{"UBUS_TEST_SOCKET=" + bus.path}
 	cmd.Dir = "/"
 	if out, err := cmd.CombinedOutput(); err != nil {

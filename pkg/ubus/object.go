@@ -151,7 +151,7 @@ func (c *Conn) handle(ctx context.Context, m message) {
 	c.reply(m, a, answer, err)
 }
 
-// reply sends what a call returned. A write that fails ends the connection, which is all that can be done about it here.
+// reply sends what a call returned. A write that fails ends the connection: nothing else can be done about it here.
 func (c *Conn) reply(m message, a attributes, answer Table, err error) {
 	if a.noReply {
 		return

@@ -113,7 +113,9 @@ func (c *Conn) Send(ctx context.Context, event string, data Table) error {
 
 // Listen has handle called for every event that matches the pattern: a name, or the start of one and "*". A process
 // that is not root needs an entry under "listen" in /usr/share/acl.d. Events of this connection itself are not heard.
-func (c *Conn) Listen(ctx context.Context, pattern string, handle func(ctx context.Context, event string, data Table)) error {
+func (c *Conn) Listen(ctx context.Context, pattern string,
+	handle func(ctx context.Context, event string, data Table)) error {
+
 	id, err := c.addObject(ctx, nil, &handlers{invoke: toHandler(handle)})
 	if err == nil {
 		_, err = c.Invoke(ctx, eventObject, "register", Table{{"object", int32(id)}, {"pattern", pattern}})
@@ -151,6 +153,7 @@ func (c *Conn) Subscribe(ctx context.Context, path string,
 
 // toHandler makes a function that takes an event or a notification one that takes a call.
 func toHandler(handle func(ctx context.Context, name string, data Table)) func(context.Context, attributes) (Table, error) {
+
 	return func(ctx context.Context, a attributes) (Table, error) {
 		data, err := parseTable(a.data)
 		if err != nil {
