@@ -54,9 +54,12 @@ type request struct {
 	status chan error   // receives once; buffered
 }
 
+// An invokeFunc answers one message that was sent to an object.
+type invokeFunc func(ctx context.Context, a attributes) (Table, error)
+
 // handlers take what the bus sends to one of our objects.
 type handlers struct {
-	invoke func(ctx context.Context, a attributes) (Table, error)
+	invoke invokeFunc
 	gone   func(ctx context.Context) // the object that this one subscribed to has disappeared; may be nil
 }
 

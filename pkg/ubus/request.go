@@ -152,8 +152,7 @@ func (c *Conn) Subscribe(ctx context.Context, path string,
 }
 
 // toHandler makes a function that takes an event or a notification one that takes a call.
-func toHandler(handle func(ctx context.Context, name string, data Table)) func(context.Context, attributes) (Table, error) {
-
+func toHandler(handle func(ctx context.Context, name string, data Table)) invokeFunc {
 	return func(ctx context.Context, a attributes) (Table, error) {
 		data, err := parseTable(a.data)
 		if err != nil {
