@@ -63,7 +63,7 @@ cross: $(TARGETS:%=dist/sniroute-%) ## static binaries for every architecture, i
 # Without inlining the binary is 1.4 MB smaller on mipsle, so only what a connection passes through has it: flash is
 # dearer than the time of everything else. The last pattern that matches a package decides.
 COLD := github.com/... go.yaml.in/... golang.org/... google.golang.org/... k8s.io/... sigs.k8s.io/... net/http crypto/... encoding/...
-HOT  := $(addprefix github.com/sniroute/sniroute/pkg/,backend epoll proxy route sni)
+HOT  := encoding/binary $(addprefix github.com/sniroute/sniroute/pkg/,backend epoll proxy route sni)
 LEAN := $(COLD:%=-gcflags=%=-l) $(HOT:%=-gcflags=%=)
 
 # GOMIPS is of no effect but on mips and mipsle, GOARM (behind the hyphen) but on arm.
