@@ -23,7 +23,7 @@ func check(_ context.Context, in invocation) error {
 		return err
 	}
 	if err == nil {
-		err = errors.Join(c.Loops(ownAddresses().has)...)
+		err = c.Loops(ownAddresses().has)
 	}
 	if err == nil {
 		err = checkKubeconfigs(c)

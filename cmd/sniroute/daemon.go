@@ -60,7 +60,7 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 		return nil, err
 	}
 	d.own.Store(&own)
-	if err := errors.Join(c.Loops(own.has)...); err != nil {
+	if err := c.Loops(own.has); err != nil {
 		return nil, err
 	}
 	if d.control, err = status.OpenControl(c.Main.Control, log); errors.Is(err, fs.ErrPermission) {

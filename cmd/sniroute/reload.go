@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 
@@ -48,7 +47,7 @@ func (d *daemon) reloadOnDemand(ctx context.Context, hangup <-chan os.Signal) {
 func (d *daemon) reload(ctx context.Context) error {
 	c, warnings, err := config.Load(d.dir)
 	if err == nil {
-		err = errors.Join(c.Loops(d.isOwn)...)
+		err = c.Loops(d.isOwn)
 	}
 	if err == nil {
 		err = withRemedy(d.proxy.Setup(setupOf(c)))

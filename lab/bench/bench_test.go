@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -49,7 +48,7 @@ func TestConfigurations(t *testing.T) {
 		dir, _ := render(t, "sniroute", w)
 		c, _, err := config.Load(dir)
 		if err == nil {
-			err = errors.Join(c.Loops(func(a netip.Addr) bool { return a.IsLoopback() })...)
+			err = c.Loops(netip.Addr.IsLoopback)
 		}
 		if err != nil {
 			t.Errorf("sniroute, %v: %v", w, err)

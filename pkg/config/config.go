@@ -32,6 +32,8 @@ type Config struct {
 	Classes   []Class // in the order of the file: the first that matches wins
 	Manifests []Manifests
 	DNS       DNS
+
+	servers []found // of the backends, for Loops
 }
 
 // Main is the section `config sniroute 'main'`: what concerns the daemon as a whole.

@@ -8,27 +8,32 @@ import (
 // checkLoops: no static backend leads back to ourselves, as far as the file alone can tell.
 func (r *reader) checkLoops(c *Config) {
 	for _, f := range r.found {
-		if f.section.Type != "backend" || f.option.Name != "server" {
-			continue
-		}
-		if text := c.loop(f.value.(Server).Address, netip.Addr.IsLoopback); text != "" {
-			r.fail(f.section, f.option.Name, f.line, fmt.Sprintf("%s %s", quoted(f.text), text))
+		if f.section.Type == "backend" && f.option.Name == "server" {
+			c.servers = append(c.servers, f)
 		}
 	}
+	r.problems = append(r.problems, c.loops(netip.Addr.IsLoopback)...)
 }
 
 // Loops checks the static backends again with what only the running system knows: which addresses are the router's own.
-// It returns one error for each server that leads back to a listener, its WAN port or the status page.
-func (c *Config) Loops(own func(netip.Addr) bool) []error {
-	var errs []error
-	for _, b := range c.Backends {
-		for _, s := range b.Servers {
-			if text := c.loop(s.Address, own); text != "" {
-				errs = append(errs, fmt.Errorf("%s: backend '%s': option server: '%s' %s", c.File, b.Name, s.Address, text))
-			}
+// It returns an *Error with one Problem for each server that leads back to a listener, its WAN port or the status page.
+func (c *Config) Loops(own func(netip.Addr) bool) error {
+	if problems := c.loops(own); len(problems) > 0 {
+		return &Error{Problems: problems}
+	}
+	return nil
+}
+
+func (c *Config) loops(own func(netip.Addr) bool) []Problem {
+	var problems []Problem
+	for _, f := range c.servers {
+		if text := c.loop(f.value.(Server).Address, own); text != "" {
+			p := problemOf(c.File, f.section, f.option.Name, f.line, quoted(f.text)+" "+text)
+			p.Value = f.shown()
+			problems = append(problems, p)
 		}
 	}
-	return errs
+	return problems
 }
 
 func (c *Config) loop(server netip.AddrPort, own func(netip.Addr) bool) string {

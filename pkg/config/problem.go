@@ -9,25 +9,51 @@ import (
 
 // A Problem is one thing that is wrong with a file.
 type Problem struct {
-	File    string
-	Line    int
-	Section string // "backend 'nas'"; empty where it concerns none
-	Option  string // empty where it concerns the section
-	Text    string // what is wrong and what would be right
+	File   string
+	Line   int
+	Type   string // of the section; empty where it concerns none
+	Name   string // of the section
+	NoName bool   // the file gives it none: Name is libuci's
+	Option string // empty where it concerns the section
+	Value  string // that is wrong; empty where it is none, or may be a secret
+	Text   string // what is wrong and what would be right
 }
 
 // String returns FILE:LINE: SECTION: option OPTION: and the text.
 func (p Problem) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s:%d: ", p.File, p.Line)
-	if p.Section != "" {
-		b.WriteString(p.Section + ": ")
+	return p.Where() + ": " + p.Text
+}
+
+// Where returns FILE:LINE: SECTION: option OPTION, as far as the problem has these.
+func (p Problem) Where() string {
+	text := fmt.Sprintf("%s:%d", p.File, p.Line)
+	if p.Type != "" {
+		text += ": " + sectionText(p.Type, p.Name, p.NoName)
 	}
 	if p.Option != "" {
-		b.WriteString("option " + p.Option + ": ")
+		text += ": option " + p.Option
 	}
-	b.WriteString(p.Text)
-	return b.String()
+	return text
+}
+
+// Parts returns the text in two: what is wrong, and what would be right, which may be empty.
+func (p Problem) Parts() (message, remedy string) {
+	from := 0
+	if value := quoted(p.Value); strings.HasPrefix(p.Text, value) {
+		from = len(value) // it may hold anything
+	}
+	if i := strings.Index(p.Text[from:], ": "); i >= 0 {
+		return p.Text[:from+i], p.Text[from+i+2:]
+	}
+	return p.Text, ""
+}
+
+// sectionText names a section for people.
+func sectionText(typ, name string, noName bool) string {
+	if noName {
+		return typ + " section"
+	}
+	return fmt.Sprintf("%s '%s'", typ, name)
 }
 
 // A Warning is a Problem that does not keep the configuration from being used.

@@ -126,12 +126,13 @@ func many[T any](r *sectionReader, name string) []T {
 // value parses a value of the file and notes where it is.
 func (r *sectionReader) value(spec *Option, v uci.Value) (any, bool) {
 	value, err := spec.Type.parse(v.Text)
+	f := found{r.section, spec, v.Line, v.Text, value}
 	if err != nil {
 		text := quoted(v.Text)
 		if spec.Secret {
 			text = "the value"
 		}
-		r.fail(r.section, spec.Name, v.Line, text+" "+err.Error())
+		r.failWith(f, text+" "+err.Error())
 		return nil, false
 	}
 	pending := spec.Pending && !slices.Contains(defaultsOf(spec), v.Text) || slices.Contains(spec.PendingValues, v.Text)
@@ -140,10 +141,10 @@ func (r *sectionReader) value(spec *Option, v uci.Value) (any, bool) {
 		if !spec.Pending {
 			text = quoted(v.Text) + " has no effect yet"
 		}
-		r.warn(r.section, spec.Name, v.Line, text)
+		r.warnWith(f, text)
 	}
 	if r.enabled {
-		r.found = append(r.found, found{r.section, spec, v.Line, v.Text, value})
+		r.found = append(r.found, f)
 	}
 	return value, true
 }
@@ -170,18 +171,39 @@ func lowerFirst(s string) string {
 }
 
 func (r *reader) fail(s *uci.Section, option string, line int, text string) {
-	r.problems = append(r.problems, Problem{r.file.Name, line, sectionText(s), option, text})
+	r.problems = append(r.problems, problemOf(r.file.Name, s, option, line, text))
 }
 
 func (r *reader) warn(s *uci.Section, option string, line int, text string) {
-	r.warnings = append(r.warnings, Warning{r.file.Name, line, sectionText(s), option, text})
+	r.warnings = append(r.warnings, Warning(problemOf(r.file.Name, s, option, line, text)))
 }
 
-func sectionText(s *uci.Section) string {
-	if s.Anonymous {
-		return s.Type + " section"
+func problemOf(file string, s *uci.Section, option string, line int, text string) Problem {
+	return Problem{File: file, Line: line, Type: s.Type, Name: s.Name, NoName: s.Anonymous, Option: option, Text: text}
+}
+
+// failWith is fail for a value.
+func (r *reader) failWith(f found, text string) {
+	r.fail(f.section, f.option.Name, f.line, text)
+	r.problems[len(r.problems)-1].Value = f.shown()
+}
+
+// warnWith is warn for a value.
+func (r *reader) warnWith(f found, text string) {
+	r.warn(f.section, f.option.Name, f.line, text)
+	r.warnings[len(r.warnings)-1].Value = f.shown()
+}
+
+func (f found) sectionText() string {
+	return sectionText(f.section.Type, f.section.Name, f.section.Anonymous)
+}
+
+// shown is the value as it may be repeated.
+func (f found) shown() string {
+	if f.option.Secret {
+		return ""
 	}
-	return fmt.Sprintf("%s '%s'", s.Type, s.Name)
+	return f.text
 }
 
 // result returns warnings and errors in the order of the file.

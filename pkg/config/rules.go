@@ -83,7 +83,7 @@ func (r *reader) checkProxyPorts(c *Config) {
 		for _, f := range r.found {
 			isDNS := f.section.Type == "route" && f.section.Name == route.Name && f.option.Name == "dns"
 			if isDNS && b.at(f.value.(netip.Addr), 443) {
-				r.warn(f.section, "dns", f.line, fmt.Sprintf("%s is a server of backend '%s', which gets a PROXY protocol"+
+				r.warnWith(f, fmt.Sprintf("%s is a server of backend '%s', which gets a PROXY protocol"+
 					" header on port 443; the LAN's clients, whom DNS sends there, send none: use a port of its own for that",
 					quoted(f.text), b.Name))
 			}
@@ -110,9 +110,9 @@ func (r *reader) checkReferences() {
 		switch {
 		case target == nil || !slices.Contains(f.option.Type.refers, target.Type):
 			kind := strings.Join(f.option.Type.refers, " or ")
-			r.fail(f.section, f.option.Name, f.line, fmt.Sprintf("%s is no %s: %s", quoted(f.text), kind, r.remedy(f)))
+			r.failWith(f, fmt.Sprintf("%s is no %s: %s", quoted(f.text), kind, r.remedy(f)))
 		case target.Type == "backend" && !isEnabled(target):
-			r.fail(f.section, f.option.Name, f.line,
+			r.failWith(f,
 				fmt.Sprintf("backend %s is not enabled (line %d): enable it or name another", quoted(f.text), target.Line))
 		}
 	}
@@ -158,9 +158,9 @@ func (r *reader) checkListenAddresses() {
 		}
 		for _, other := range taken {
 			if overlap(f.value.(netip.AddrPort), other.value.(netip.AddrPort)) {
-				r.fail(f.section, f.option.Name, f.line, fmt.Sprintf(
+				r.failWith(f, fmt.Sprintf(
 					"%s is taken by %s of %s (line %d): give another port or address",
-					quoted(f.text), quoted(other.text), sectionText(other.section), other.line))
+					quoted(f.text), quoted(other.text), other.sectionText(), other.line))
 				break
 			}
 		}
@@ -230,7 +230,7 @@ func (r *reader) checkFiles(c *Config) {
 		}
 		for _, names := range [][2]string{{f.option, other}, {other, f.option}} { // one of them may be a default
 			if i := slices.IndexFunc(r.found, func(f found) bool { return f.option.Name == names[0] }); i >= 0 {
-				r.fail(r.found[i].section, names[0], r.found[i].line,
+				r.failWith(r.found[i],
 					fmt.Sprintf("%s is the %s already: give another file", quoted(f.path), names[1]))
 				break
 			}
@@ -262,8 +262,8 @@ func (r *reader) checkHosts(c *Config) {
 				break
 			}
 			if len(route.Listeners) == 0 || len(theirs.Listeners) == 0 || intersect(route.Listeners, theirs.Listeners) {
-				r.fail(f.section, "host", f.line, fmt.Sprintf("%s is routed by %s already (line %d):"+
-					" leave it in one of them", quoted(f.text), sectionText(other.section), other.line))
+				r.failWith(f, fmt.Sprintf("%s is routed by %s already (line %d):"+
+					" leave it in one of them", quoted(f.text), other.sectionText(), other.line))
 				break
 			}
 		}
