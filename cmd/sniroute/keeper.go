@@ -11,12 +11,17 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
-// pace is the least time between two tables: the first change after a quiet while is applied at once, a burst of them
-// ten times a second.
-const pace = 100 * time.Millisecond
+// A table is made as soon as there is something new, so many in a row: an Ingress, and the address that follows at once.
+// In a burst, they are spaced: together at most ten in any second.
+const (
+	tablesInARow  = 3
+	betweenTables = 140 * time.Millisecond
+)
 
 // A keeper keeps the table: it collects what the sources claim, what the configuration says and what the router is, and
 // makes a new table of them whenever one of these has changed. Its methods may be called from any goroutine.
@@ -97,18 +102,17 @@ func (k *keeper) wake() {
 
 // run makes tables until ctx ends.
 func (k *keeper) run(ctx context.Context) {
+	pace := rate.NewLimiter(rate.Every(betweenTables), tablesInARow)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-k.changed:
 		}
-		k.build()
-		select {
-		case <-ctx.Done():
+		if pace.Wait(ctx) != nil {
 			return
-		case <-time.After(pace):
 		}
+		k.build()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	"k8s.io/klog/v2"
 
 	"github.com/sniroute/sniroute/pkg/route"
@@ -177,14 +178,9 @@ func (c *Cluster) Run(ctx context.Context) error {
 func (c *Cluster) publishChanges(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var due time.Time // when the next look would be made if all were evenly spaced
-	for {
-		now := time.Now()
-		if due.Before(now) {
-			due = now
-		}
-		due = due.Add(betweenLooks)
-		again := c.conclude(now)
+	pace := rate.NewLimiter(rate.Every(betweenLooks), looksInARow)
+	for pace.Wait(ctx) == nil {
+		again := c.conclude(time.Now())
 		var pause <-chan time.Time
 		if again > 0 {
 			timer.Reset(again)
@@ -195,13 +191,6 @@ func (c *Cluster) publishChanges(ctx context.Context) {
 			return
 		case <-c.wake:
 		case <-pause:
-		}
-		if ahead := time.Until(due) - (looksInARow-1)*betweenLooks; ahead > 0 {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(ahead):
-			}
 		}
 	}
 }
