@@ -17,6 +17,7 @@ const DefaultPath = "/var/run/ubus/ubus.sock"
 const (
 	maxRequests  = 256              // that wait for an answer at once
 	maxCalls     = 64               // to our objects, and events, that wait for their turn
+	maxSlow      = 4                // of them, to methods that are Slow
 	maxAnswer    = 4 * MaxMessage   // bytes of all that one request returns: a lookup's objects come one by one
 	writeTimeout = 10 * time.Second // a bus that takes no bytes for so long is dead
 	helloTimeout = 10 * time.Second
@@ -26,7 +27,7 @@ const (
 var ErrClosed = errors.New("ubus: connection closed")
 
 // A Conn is one connection to ubusd. Its methods may be called from any goroutine, also from within handlers. Handlers
-// run one after the other, in the order in which the bus delivered the calls.
+// run one after the other, in the order in which the bus delivered the calls; those of slow methods beside the others.
 type Conn struct {
 	net  net.Conn
 	id   uint32
@@ -41,6 +42,7 @@ type Conn struct {
 	err     error // why the connection ended
 
 	calls   chan message
+	slow    chan message  // calls of slow methods, out of calls
 	done    chan struct{} // closed when the connection has ended
 	stopped sync.WaitGroup
 }
@@ -60,6 +62,7 @@ type invokeFunc func(ctx context.Context, a attributes) (Table, error)
 // handlers take what the bus sends to one of our objects.
 type handlers struct {
 	invoke invokeFunc
+	slow   func(method string) bool  // reports whether a method is slow; nil: none is
 	gone   func(ctx context.Context) // the object that this one subscribed to has disappeared; may be nil
 }
 
@@ -109,20 +112,26 @@ func newConn(ctx context.Context, sock net.Conn) (*Conn, error) {
 		pending: map[uint16]*request{},
 		objects: map[uint32]*handlers{},
 		calls:   make(chan message, maxCalls),
+		slow:    make(chan message, maxSlow),
 		done:    make(chan struct{}),
 	}
-	c.stopped.Add(2)
-	go func() {
-		defer c.stopped.Done()
+	c.stopped.Go(func() {
 		c.fail(c.receive(r))
 		close(c.calls)
-	}()
-	go func() {
-		defer c.stopped.Done()
+	})
+	c.stopped.Go(func() {
 		for m := range c.calls {
-			c.handle(handling, m)
+			c.handle(handling, m, c.slow)
 		}
-	}()
+		close(c.slow)
+	})
+	c.stopped.Go(func() {
+		for m := range c.slow {
+			if handling.Err() == nil { // else nobody waits for it
+				c.handle(handling, m, nil)
+			}
+		}
+	})
 	return c, nil
 }
 

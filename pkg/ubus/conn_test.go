@@ -170,6 +170,61 @@ func TestConnBounds(t *testing.T) {
 	}
 }
 
+// TestSlowMethods: other calls do not wait for slow ones, of which few may wait, in their order.
+func TestSlowMethods(t *testing.T) {
+	bus := startStub(t, filepath.Join(t.TempDir(), "sock"))
+	c, sock := dialStub(t, bus)
+	started, release := make(chan bool, 2*maxSlow), make(chan bool)
+	object := Object{Name: "both", Methods: []Method{
+		{Name: "fast", Handle: func(context.Context, Call) (Table, error) { return nil, nil }},
+		{Name: "slow", Slow: true, Handle: func(context.Context, Call) (Table, error) {
+			started <- true
+			<-release
+			return nil, StatusTimeout
+		}},
+	}}
+	if err := c.AddObject(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	<-bus.seen
+	c.mu.Lock()
+	var id uint32
+	for id = range c.objects {
+	}
+	c.mu.Unlock()
+	call := func(method string, seq uint16) {
+		t.Helper()
+		body, err := appendData(appendString(appendUint32(nil, attrObjID, id), attrMethod, method), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := put(sock, message{kind: messageInvoke, seq: seq, peer: 99, attributes: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	call("slow", 1)
+	<-started
+	for i := range maxSlow + 1 {
+		call("slow", uint16(2+i))
+	}
+	if a := status(t, bus); a.status != StatusNoMemory {
+		t.Errorf("a slow call too many gets %v", a.status)
+	}
+	call("fast", 100)
+	if a := status(t, bus); a.status != statusOK {
+		t.Errorf("a fast call gets %v", a.status)
+	}
+	close(release)
+	for range maxSlow + 1 {
+		if a := status(t, bus); a.status != StatusTimeout {
+			t.Errorf("a slow call gets %v", a.status)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // status returns the next message that was sent to the bus, a STATUS.
 func status(t *testing.T, bus *stubBus) attributes {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // An Object is published under its name; others on the bus call its methods.
@@ -15,8 +16,12 @@ type Object struct {
 // A Method of an Object. Handle answers one call; a nil Table is an empty answer. An error that is a Status, or wraps
 // one, goes to the caller, any other one becomes StatusUnknownError. An answer over MaxMessage becomes StatusNoMemory.
 // The context ends with the connection.
+//
+// A Slow method takes seconds: other calls do not wait for it, but it waits for other slow ones. Where several wait
+// already, it is refused with StatusNoMemory.
 type Method struct {
 	Name   string
+	Slow   bool
 	Args   []Arg
 	Handle func(ctx context.Context, call Call) (Table, error)
 }
@@ -52,7 +57,7 @@ func (c *Conn) AddObject(ctx context.Context, o Object) error {
 	if err != nil {
 		return fmt.Errorf("publishing %s: %w", o.Name, err)
 	}
-	if _, err := c.addObject(ctx, closeAttr(b, start), &handlers{invoke: o.invoke}); err != nil {
+	if _, err := c.addObject(ctx, closeAttr(b, start), &handlers{invoke: o.invoke, slow: o.slow}); err != nil {
 		return fmt.Errorf("publishing %s: %w", o.Name, err)
 	}
 	return nil
@@ -76,6 +81,10 @@ func (c *Conn) removeObject(ctx context.Context, id uint32) {
 	delete(c.objects, id)
 	c.mu.Unlock()
 	_, _ = c.request(ctx, messageRemoveObject, 0, appendUint32(nil, attrObjID, id))
+}
+
+func (o Object) slow(method string) bool {
+	return slices.ContainsFunc(o.Methods, func(m Method) bool { return m.Slow && m.Name == method })
 }
 
 // invoke runs the method that a asks for.
@@ -121,8 +130,8 @@ func typeOf(v any) Type {
 	return TypeAny
 }
 
-// handle answers one message that was sent to one of our objects.
-func (c *Conn) handle(ctx context.Context, m message) {
+// handle answers one message that was sent to one of our objects, or leaves it to whoever takes slow ones.
+func (c *Conn) handle(ctx context.Context, m message, slow chan<- message) {
 	a, err := m.parse()
 	if err != nil || !a.with(attrObjID) {
 		return
@@ -136,6 +145,14 @@ func (c *Conn) handle(ctx context.Context, m message) {
 			if h.gone != nil {
 				h.gone(ctx)
 			}
+		}
+		return
+	}
+	if slow != nil && h != nil && h.slow != nil && h.slow(a.method) {
+		select {
+		case slow <- m:
+		default:
+			c.refuse(m)
 		}
 		return
 	}
