@@ -23,13 +23,17 @@ func FuzzLine(f *testing.F) {
 			t.Fatal(err)
 		}
 		line, ended := bytes.CutSuffix(out.Bytes(), []byte("\n"))
-		if !ended || len(line) >= longest {
+		const stamp = len("time=2026-08-01T12:00:00.000+00:00 level=WARN ")
+		if !ended || len(line) >= longest+stamp {
 			t.Fatalf("a line of %d bytes: %q", len(line), line)
 		}
 		// DEL, which slog leaves as it is, does nothing on a terminal.
 		at := bytes.IndexFunc(line, func(r rune) bool { return r < ' ' || 0x80 <= r && r < 0xa0 || r == '\u2028' })
 		if at >= 0 {
 			t.Fatalf("%q is in the line %q", line[at:], line)
+		}
+		if kept := l.Recent(); len(kept) != 1 || !bytes.HasSuffix(line, []byte(" "+kept[0].Text)) || len(kept[0].Text) >= longest {
+			t.Fatalf("of the line %q is kept %+v", line, kept)
 		}
 	})
 }

@@ -7,10 +7,11 @@
 //
 // A Log is a slog.Handler that never waits long and never floods: at most Rate lines a second are written, some of
 // which are kept for warnings and errors, and what was left out is summed up in a line of its own. Lines are key=value
-// as slog.TextHandler writes them, which quotes whatever could break a line.
+// as slog.TextHandler writes them, which quotes whatever could break a line. The last ones stay in memory (Recent).
 package logging
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -66,10 +67,8 @@ func Open(o Options) (*Log, error) {
 	default:
 		return nil, fmt.Errorf("there is no place %q for the log: %s, %s or %s", o.To, Auto, Syslog, Stderr)
 	}
-	options := &slog.HandlerOptions{Level: o.Level}
-	if out.syslog != nil {
-		options.ReplaceAttr = withoutTimeAndLevel // syslog has them itself
-	}
+	out.stamped = out.syslog == nil
+	options := &slog.HandlerOptions{Level: o.Level, ReplaceAttr: withoutTimeAndLevel} // syslog has them itself
 	return &Log{inner: slog.NewTextHandler(out, options), out: out, isRoot: true}, nil
 }
 
@@ -131,21 +130,24 @@ func (l *Log) Handle(ctx context.Context, r slog.Record) error {
 	if !l.out.admit(r.Level, r.Message) {
 		return nil
 	}
-	l.out.level = r.Level
+	l.out.level, l.out.time = r.Level, r.Time
 	return l.inner.Handle(ctx, r)
 }
 
 // An output takes the lines of a log and all that was made of it.
 type output struct {
-	stderr io.Writer
-	now    func() time.Time
+	stderr  io.Writer
+	stamped bool // lines on stderr begin with time and level
+	now     func() time.Time
 
 	mu     sync.Mutex // protects what follows
 	syslog *socket    // nil: lines go to stderr
 	level  slog.Level // of the line that is written now
+	time   time.Time  // of that line
 	ends   time.Time  // of the current interval
 	left   int        // lines that may still be written in it
 	missed missed
+	recent recent
 	timer  *time.Timer // sums up what was missed, if anything was
 }
 
@@ -181,7 +183,7 @@ func (o *output) sumUp() {
 	}
 	text := o.missed.String()
 	o.missed = missed{}
-	o.level = slog.LevelWarn
+	o.level, o.time = slog.LevelWarn, o.now()
 	_, _ = o.Write([]byte(text + "\n"))
 }
 
@@ -191,16 +193,29 @@ func (o *output) Write(line []byte) (int, error) {
 	if n > longest {
 		line = append(line[:longest-4:longest-4], "...\n"...)
 	}
+	o.recent.add(Line{o.time, o.level, string(bytes.TrimSuffix(line, []byte("\n")))})
 	if o.syslog != nil && o.syslog.send(severity(o.level), line, o.now()) {
 		return n, nil
 	}
 	if o.stderr == nil {
 		return n, nil
 	}
+	if o.stamped {
+		line = append(o.stamp(), line...)
+	}
 	if _, err := o.stderr.Write(line); err != nil {
 		return 0, err
 	}
 	return n, nil
+}
+
+// stamp is what slog.TextHandler begins a line with. The caller holds mu.
+func (o *output) stamp() []byte {
+	var b []byte
+	if !o.time.IsZero() {
+		b = append(o.time.AppendFormat(append(b, "time="...), "2006-01-02T15:04:05.000Z07:00"), ' ')
+	}
+	return append(b, "level="+o.level.String()+" "...)
 }
 
 func (o *output) close() error {

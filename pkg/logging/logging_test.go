@@ -186,7 +186,7 @@ func TestRate(t *testing.T) {
 	now = now.Add(interval)
 	log.Info("after")
 	got = text(t, f)[len(got):]
-	want := `^msg="too many log lines" left_out=90 60="flood" 10="grave" 1="message 0" 1="message 1" others=18\n` +
+	want := `^time=\S+ level=WARN msg="too many log lines" left_out=90 60="flood" 10="grave" 1="message 0" 1="message 1" others=18\n` +
 		`time=\S+ level=INFO msg=after\n$`
 	if !regexp.MustCompile(want).MatchString(got) {
 		t.Errorf("then comes\n%s", got)
@@ -272,4 +272,40 @@ func parse(t *testing.T, line string) map[string]any {
 		group[parts[len(parts)-1]] = value
 	}
 	return top
+}
+
+// TestRecent: the last lines are kept as syslog has them, within bounds of number and size.
+func TestRecent(t *testing.T) {
+	handler := open(t, Options{To: Stderr, Level: slog.LevelInfo, Stderr: io.Discard})
+	now := time.Unix(1000, 0)
+	handler.out.now = func() time.Time { return now }
+	log := slog.New(handler)
+	log.Debug("not seen")
+	log.With("name", "a\nb\x00<i>").Warn("one")
+	if got := handler.Recent(); len(got) != 1 || got[0].Level != slog.LevelWarn || time.Since(got[0].Time) > time.Hour ||
+		got[0].Text != `msg=one name="a\nb\x00<i>"` {
+		t.Errorf("kept: %+v", got)
+	}
+	for i := range Kept + 10 {
+		now = now.Add(interval)
+		log.Info("line", "n", i)
+	}
+	got := handler.Recent()
+	if len(got) != Kept || got[0].Text != "msg=line n=10" || got[Kept-1].Text != fmt.Sprint("msg=line n=", Kept+9) {
+		t.Errorf("%d lines are kept, from %+v on", len(got), got[0])
+	}
+	for range Kept {
+		now = now.Add(interval)
+		log.Info(strings.Repeat("x", 3000))
+	}
+	size := 0
+	for _, l := range handler.Recent() {
+		size += len(l.Text)
+	}
+	if size > keptBytes || size < keptBytes-longest || size != handler.out.recent.bytes {
+		t.Errorf("%d bytes are kept, counted as %d", size, handler.out.recent.bytes)
+	}
+	if got[0].Text != "msg=line n=10" {
+		t.Error("a list that was handed out has changed")
+	}
 }
