@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,9 +21,13 @@ type Enrolment struct {
 	TokenFile string // where the token is written to
 }
 
+// ErrUntried says that credentials were written, but could not be tried.
+var ErrUntried = errors.New("they cannot be tried")
+
 // Enroll reads a Secret of type kubernetes.io/service-account-token (`kubectl -n sniroute get secret sniroute-token -o
-// json`), writes its token and authority to files of mode 0600 that belong to the owner of their folder, and tries
-// them. It returns what they may do; an error where they could not be tried says whether they were written.
+// json`, or yaml), writes its token and authority to files of mode 0600 that belong to the owner of their folder, and
+// tries them. It returns what they may do. The error wraps ErrUntried if they were written all the same; it holds
+// nothing of the Secret.
 func (e Enrolment) Enroll(ctx context.Context, secret io.Reader, logger *slog.Logger) ([]Permission, error) {
 	if _, err := serverURL(e.Server); err != nil {
 		return nil, err
@@ -40,7 +45,7 @@ func (e Enrolment) Enroll(ctx context.Context, secret io.Reader, logger *slog.Lo
 		Sources: Sources(), Logger: logger}
 	permissions, err := c.Try(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s were written, but they cannot be tried: %w", e.TokenFile, e.CAFile, err)
+		return nil, fmt.Errorf("%s and %s were written, but %w: %w", e.TokenFile, e.CAFile, ErrUntried, err)
 	}
 	return permissions, nil
 }
@@ -51,14 +56,10 @@ func readSecret(from io.Reader) (token, authority []byte, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the Secret: %w", err)
 	}
-	const how = "pipe in what `kubectl -n " + accessNamespace + " get secret " + accessSecret + " -o json` prints"
-	var secret struct {
-		Kind string            `json:"kind"`
-		Type string            `json:"type"`
-		Data map[string][]byte `json:"data"` // encoding/json takes the base64 off
-	}
-	if len(data) > maxCredential || json.Unmarshal(data, &secret) != nil || secret.Kind != "Secret" {
-		return nil, nil, errors.New("that is no Secret as JSON: " + how)
+	const how = "give what `kubectl -n " + accessNamespace + " get secret " + accessSecret + " -o json` prints"
+	secret, ok := decodeSecret(data)
+	if len(data) > maxCredential || !ok {
+		return nil, nil, errors.New("that is no Secret as JSON or YAML: " + how)
 	}
 	if secret.Type != "kubernetes.io/service-account-token" {
 		return nil, nil, fmt.Errorf("that Secret is of type %q and holds no token of a ServiceAccount: %s",
@@ -78,6 +79,38 @@ func readSecret(from io.Reader) (token, authority []byte, err error) {
 		return nil, nil, err
 	}
 	return token, authority, nil
+}
+
+// A secret is what is read of one.
+type secret struct {
+	Kind string            `json:"kind"`
+	Type string            `json:"type"`
+	Data map[string][]byte `json:"data"` // encoding/json takes the base64 off
+}
+
+// decodeSecret reads a Secret as JSON or as YAML. What is wrong with it could hold a piece of it, and is not said.
+func decodeSecret(data []byte) (s secret, ok bool) {
+	if json.Unmarshal(data, &s) == nil {
+		return s, s.Kind == "Secret"
+	}
+	var text struct {
+		Kind string            `yaml:"kind"`
+		Type string            `yaml:"type"`
+		Data map[string]string `yaml:"data"`
+	}
+	const most = 64 << 10 // of YAML, which takes a multiple of it in memory
+	if len(data) > most || decodeBounded(data, &text) != nil {
+		return s, false
+	}
+	s = secret{Kind: text.Kind, Type: text.Type, Data: make(map[string][]byte)}
+	for name, value := range text.Data {
+		decoded, err := base64.StdEncoding.DecodeString(value) // it passes over line breaks
+		if err != nil {
+			return s, false
+		}
+		s.Data[name] = decoded
+	}
+	return s, s.Kind == "Secret"
 }
 
 // writeCredential writes a file as a whole. The daemon, which is not root, must be able to read it, and nobody else: it

@@ -3,6 +3,7 @@ package watch
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -65,8 +66,13 @@ func TestEnroll(t *testing.T) {
 	r := runCluster(t, d.cluster(t, func(c *Cluster) { c.CAFile, c.TokenFile = e.CAFile, e.TokenFile }))
 	r.wantSynced()
 
+	asYAML := "apiVersion: v1\nkind: Secret\ntype: " + tokenSecret + "\nmetadata:\n  name: sniroute-token\ndata:\n  ca.crt: " +
+		base64.StdEncoding.EncodeToString(authority) + "\n  token: " + base64.StdEncoding.EncodeToString([]byte("good")) + "\n"
+	if _, err := e.Enroll(t.Context(), strings.NewReader(asYAML), silent()); err != nil {
+		t.Errorf("as YAML: %v", err)
+	}
 	_, err = e.Enroll(t.Context(), strings.NewReader(secretJSON(t, tokenSecret, "revoked", authority)), silent())
-	if err == nil || !strings.Contains(err.Error(), "were written") || !strings.Contains(err.Error(), "401") {
+	if !errors.Is(err, ErrUntried) || !strings.Contains(err.Error(), "were written") || !strings.Contains(err.Error(), "401") {
 		t.Errorf("a token that is no good: %v", err)
 	}
 }
@@ -75,7 +81,13 @@ func TestEnrollRefuses(t *testing.T) {
 	certificate, _, _ := pems(t)
 	good := secretJSON(t, tokenSecret, "good", certificate)
 	dir := t.TempDir()
+	data := base64.StdEncoding.EncodeToString([]byte("hunter2"))
 	for _, test := range []struct{ name, server, secret, want string }{
+		{"a Secret of another sort as YAML", "https://192.0.2.1", "kind: Secret\ntype: Opaque\ndata: {token: " + data + "}\n", "of type"},
+		{"data that is none", "https://192.0.2.1", "kind: Secret\ndata: {token: '=hunter2'}\n", "that is no Secret"},
+		{"data of another sort", "https://192.0.2.1", `{"kind":"Secret","data":{"token":["hunter2"]}}`, "that is no Secret"},
+		{"no YAML", "https://192.0.2.1", "kind: Secret\ndata: hunter2: hunter2\n", "that is no Secret"},
+		{"too much YAML", "https://192.0.2.1", "kind: Secret\n" + strings.Repeat("#\n", 40000), "that is no Secret"},
 		{"nothing", "https://192.0.2.1", "", "kubectl -n sniroute get secret sniroute-token -o json"},
 		{"another object", "https://192.0.2.1", `{"kind":"Pod"}`, "that is no Secret"},
 		{"too much", "https://192.0.2.1", good + strings.Repeat(" ", maxCredential), "that is no Secret"},
@@ -89,6 +101,8 @@ func TestEnrollRefuses(t *testing.T) {
 		e := Enrolment{Server: test.server, CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")}
 		if _, err := e.Enroll(t.Context(), strings.NewReader(test.secret), silent()); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", test.name, err)
+		} else if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), data) {
+			t.Errorf("%s: a secret is repeated: %v", test.name, err)
 		}
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
