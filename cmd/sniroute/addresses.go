@@ -14,14 +14,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addresses are those of all interfaces of the router, sorted.
-type addresses []netip.Addr
+// addresses are those of all interfaces of the router.
+type addresses struct {
+	all   []netip.Addr     // sorted
+	links [][]netip.Prefix // by interface: the networks that it is in
+}
 
 // has reports whether an address is the router's own: nothing may be routed there.
 func (a addresses) has(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	_, found := slices.BinarySearchFunc(a, addr, netip.Addr.Compare)
+	_, found := slices.BinarySearchFunc(a.all, addr, netip.Addr.Compare)
 	return found || addr.IsLoopback() || addr.IsUnspecified()
+}
+
+// linked reports whether two addresses lie in networks of one interface, so that they need no router between them. They
+// may be of different networks: one link often has several IPv6 prefixes.
+func (a addresses) linked(one, other netip.Addr) bool {
+	for _, networks := range a.links {
+		if within(networks, one) && within(networks, other) {
+			return true
+		}
+	}
+	return false
+}
+
+func within(networks []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 // ownAddresses asks the kernel. Where it does not tell, none are known.
@@ -33,19 +51,32 @@ func ownAddresses() addresses {
 // readAddresses asks the kernel.
 func readAddresses() (addresses, error) {
 	var own addresses
-	list, err := net.InterfaceAddrs()
+	interfaces, err := net.Interfaces()
 	if err != nil {
-		return nil, fmt.Errorf("reading the router's addresses: %w", err)
+		return own, fmt.Errorf("reading the router's interfaces: %w", err)
 	}
-	for _, a := range list {
-		if n, ok := a.(*net.IPNet); ok {
+	for _, i := range interfaces {
+		list, err := i.Addrs()
+		if err != nil {
+			return own, fmt.Errorf("reading the addresses of %s: %w", i.Name, err)
+		}
+		var networks []netip.Prefix
+		for _, a := range list {
+			n, ok := a.(*net.IPNet)
+			if !ok {
+				continue
+			}
 			if addr, ok := netip.AddrFromSlice(n.IP); ok {
-				own = append(own, addr.Unmap())
+				length, _ := n.Mask.Size()
+				own.all = append(own.all, addr.Unmap())
+				networks = append(networks, netip.PrefixFrom(addr.Unmap(), length).Masked())
 			}
 		}
+		own.links = append(own.links, networks)
 	}
-	slices.SortFunc(own, netip.Addr.Compare)
-	return slices.Compact(own), nil
+	slices.SortFunc(own.all, netip.Addr.Compare)
+	own.all = slices.Compact(own.all)
+	return own, nil
 }
 
 // lookPause is the least time between two looks at the router's addresses: IPv6 ones are announced again and again.

@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/logging"
 	"github.com/sniroute/sniroute/pkg/proxy"
 	"github.com/sniroute/sniroute/pkg/route"
 	"github.com/sniroute/sniroute/pkg/status"
@@ -63,13 +65,16 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	if err := c.Loops(own.has); err != nil {
 		return nil, err
 	}
+	if err := c.ClientSource(proxy.CanBorrow); err != nil {
+		return nil, err
+	}
 	if d.control, err = status.OpenControl(c.Main.Control, log); errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w: run sniroute as root, or give another path with 'option control' in the section main",
 			err)
 	} else if err != nil {
 		return nil, err
 	}
-	d.proxy, err = proxy.New(proxy.Options{Loops: c.Main.Loops, Local: d.isOwn, Logger: log})
+	d.proxy, err = proxy.New(proxy.Options{Loops: c.Main.Loops, Local: d.isOwn, Linked: d.areLinked, Logger: log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the proxy: %w", err), d.control.Close())
 	}
@@ -78,7 +83,7 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	d.keeper = newKeeper(d.tables, d.proxy.SetTable, log)
 	d.sources = &sources{publish: d.keeper.setClaims, apis: d.keeper.setAPIServers, log: log}
 	d.dns = &publisher{tables: d.tables, folder: runFolder, log: log}
-	if d.bus = openBus(d, log); d.bus != nil {
+	if d.bus = openBus(d.onBus(), log); d.bus != nil {
 		d.dns.bus = d.bus
 	}
 	d.pages = &pages{daemon: d, log: log}
@@ -89,8 +94,33 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	return d, nil
 }
 
+// onBus is what the bus is shown of the daemon.
+func (d *daemon) onBus() onBus {
+	return onBus{
+		Daemon: d, file: filepath.Join(d.dir, "sniroute"), own: d.isOwn, folder: ownFolder, log: d.log,
+		config: func() *config.Config {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.config
+		},
+		claims: func() []route.Claim {
+			_, claims := d.keeper.inputs()
+			return claims
+		},
+		lines: func() []logging.Line {
+			if l, ok := d.log.Handler().(*logging.Log); ok {
+				return l.Recent()
+			}
+			return nil
+		},
+	}
+}
+
 // isOwn reports whether an address is the router's.
 func (d *daemon) isOwn(a netip.Addr) bool { return d.own.Load().has(a) }
+
+// areLinked reports whether two addresses are on one link of the router.
+func (d *daemon) areLinked(a, b netip.Addr) bool { return d.own.Load().linked(a, b) }
 
 // lookAround reads again what is the router's own, and where API servers are.
 func (d *daemon) lookAround() {
@@ -102,7 +132,7 @@ func (d *daemon) lookAround() {
 	}
 	d.own.Store(&own)
 	d.sources.lookAround()
-	facts, err := routerFacts(d.dir, own)
+	facts, err := routerFacts(d.dir, own.all)
 	err = errors.Join(ownErr, err)
 	d.keeper.setRouter(facts)
 	d.mu.Lock()

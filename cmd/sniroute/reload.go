@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/proxy"
 	"github.com/sniroute/sniroute/pkg/status"
 )
 
@@ -48,6 +49,9 @@ func (d *daemon) reload(ctx context.Context) error {
 	c, warnings, err := config.Load(d.dir)
 	if err == nil {
 		err = c.Loops(d.isOwn)
+	}
+	if err == nil {
+		err = c.ClientSource(proxy.CanBorrow)
 	}
 	if err == nil {
 		err = withRemedy(d.proxy.Setup(setupOf(c)))

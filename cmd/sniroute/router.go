@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +19,7 @@ import (
 // routerFacts reads what is the router's own and can never be claimed: its addresses, its names, and the names that its
 // own DNS holds, from the interfaces, /etc/hosts and the configuration dhcp in dir. What cannot be read is left out and
 // is the error; what does not exist is none.
-func routerFacts(dir string, own addresses) (route.Router, error) {
+func routerFacts(dir string, own []netip.Addr) (route.Router, error) {
 	r := route.Router{Addresses: own}
 	if host, err := os.Hostname(); err == nil {
 		r.Names = append(r.Names, host)

@@ -230,7 +230,7 @@ func TestRouterUnknown(t *testing.T) {
 		}
 	}
 	write("config dnsmasq\n\toption domain 'home'\n")
-	facts, err := routerFacts(dir, addresses{netip.MustParseAddr("192.168.0.1")})
+	facts, err := routerFacts(dir, []netip.Addr{netip.MustParseAddr("192.168.0.1")})
 	if err != nil || facts.Domain != "home" || len(facts.Addresses) != 1 || len(facts.Names) != 2 ||
 		facts.Names[1] != facts.Names[0]+".home" {
 		t.Errorf("got %+v, %v", facts, err)
@@ -250,9 +250,36 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: got %v", addr, got)
 		}
 	}
-	for _, a := range own {
+	for _, a := range own.all {
 		if !own.has(a) {
 			t.Errorf("%s is not found", a)
 		}
+	}
+}
+
+func TestLinked(t *testing.T) {
+	own := addresses{links: [][]netip.Prefix{
+		{netip.MustParsePrefix("127.0.0.0/8")},
+		{netip.MustParsePrefix("192.168.0.0/24"), netip.MustParsePrefix("fd00::/64"), netip.MustParsePrefix("2001:db8::/64")},
+		{netip.MustParsePrefix("203.0.113.0/24")},
+	}}
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"192.168.0.100", "192.168.0.3", true},
+		{"203.0.113.50", "192.168.0.3", false},
+		{"198.51.100.1", "192.168.0.3", false},
+		{"2001:db8::100", "fd00::3", true}, // two prefixes of one link
+		{"2001:db8:1::100", "fd00::3", false},
+		{"198.51.100.1", "198.51.100.2", false},
+	} {
+		if got := own.linked(netip.MustParseAddr(c.a), netip.MustParseAddr(c.b)); got != c.want {
+			t.Errorf("%s and %s: got %t", c.a, c.b, got)
+		}
+	}
+	read, err := readAddresses()
+	if err != nil || !read.linked(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.1.2.3")) {
+		t.Errorf("of this machine: %+v, %v", read, err)
 	}
 }

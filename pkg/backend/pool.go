@@ -19,8 +19,8 @@
 //
 // A server is up until its first check, and that alone takes it down. Then so many failures in a row as the backend's
 // check_fall says take it down, and so many good checks in a row as check_rise says bring it up again. A connect for a
-// client that fails counts as a failure, one that succeeds ends a row of such; a lack of our own (ports, memory) counts
-// as neither. Servers that are not checked are always up.
+// client that fails counts as a failure, unless it had the client's address, which may be why; one that succeeds ends a
+// row of such; a lack of our own (ports, memory) counts as neither. Servers that are not checked are always up.
 package backend
 
 import (
@@ -95,6 +95,10 @@ func (p *Pool) Failed(server int, why error) {
 		c.connectFailed(why)
 	}
 }
+
+// FailedForClient counts a connect to the server that failed and may be about the one client whose address it had: the
+// server stays up.
+func (p *Pool) FailedForClient(server int) { p.servers[server].failed.Add(1) }
 
 // Len returns the number of servers, at most MaxServers.
 func (p *Pool) Len() int { return len(p.servers) }

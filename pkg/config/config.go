@@ -33,7 +33,8 @@ type Config struct {
 	Manifests []Manifests
 	DNS       DNS
 
-	servers []found // of the backends, for Loops
+	servers       []found // of the backends, for Loops
+	clientSources []found // for ClientSource
 }
 
 // Main is the section `config sniroute 'main'`: what concerns the daemon as a whole.

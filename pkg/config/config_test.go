@@ -4,11 +4,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -355,4 +357,45 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestClientSource: what only the running system knows is asked only where it matters, and each place is named.
+func TestClientSource(t *testing.T) {
+	const disabled = "config backend 'off'\n\toption enabled '0'\n\tlist server '192.0.2.1:443'\n\toption source 'client'\n"
+	const used = "config manifests 'm'\n\tlist domain 'example.com'\n\nconfig class 'c'\n\toption cluster 'm'\n" +
+		"\toption class 'x'\n\toption source 'client'\n\n" +
+		"config backend 'b'\n\tlist server '192.0.2.1:443'\n\toption source client\n"
+	for _, c := range []struct {
+		text string
+		can  error
+		want []string
+	}{
+		{disabled, fs.ErrPermission, nil},
+		{disabled + used, nil, nil},
+		{disabled + used, fmt.Errorf("setting it: %w", fs.ErrPermission), []string{
+			"sniroute:11: class 'c': option source: 'client' needs CAP_NET_ADMIN, which this process does not have: ",
+			"sniroute:15: backend 'b': option source: 'client' needs CAP_NET_ADMIN, which this process does not have: ",
+		}},
+		{used, errors.New("no socket"), []string{
+			"sniroute:7: class 'c': option source: 'client' cannot be had here, no socket",
+			"sniroute:11: backend 'b': option source: 'client' cannot be had here, no socket",
+		}},
+	} {
+		parsed, warnings, err := Parse("sniroute", []byte(c.text))
+		if err != nil || slices.ContainsFunc(warnings, func(w Warning) bool { return w.Option == "source" }) {
+			t.Fatalf("%v, %v", err, warnings)
+		}
+		asked := false
+		err = parsed.ClientSource(func() error { asked = true; return c.can })
+		if asked == (c.text == disabled) {
+			t.Errorf("asked: %t for\n%s", asked, c.text)
+		}
+		var lines []string
+		if err != nil {
+			lines = strings.Split(err.Error(), "\n")
+		}
+		if !slices.EqualFunc(lines, c.want, strings.HasPrefix) {
+			t.Errorf("got %q, want %q", lines, c.want)
+		}
+	}
 }

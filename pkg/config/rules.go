@@ -16,6 +16,7 @@ func (r *reader) rules(c *Config) {
 	r.checkWANPorts(c)
 	r.checkHosts(c)
 	r.checkLoops(c)
+	r.checkClientSource(c)
 	r.checkFiles(c)
 	r.checkProxyPorts(c)
 }

@@ -121,8 +121,8 @@ func poolOptions() []Option {
 			Help: "No bytes either way for so long ends a connection"},
 		{Name: "send_proxy", Type: choice("none", "v1", "v2"), Default: "none",
 			Help: "The PROXY protocol header that servers get"},
-		{Name: "source", Type: choice("router", "client"), Default: "router", Pending: true,
-			Help: "Whose address the servers see"},
+		{Name: "source", Type: choice("router", "client"), Default: "router",
+			Help: "Whose address servers see; with the client's own, their answers must come back through this router"},
 	}
 }
 

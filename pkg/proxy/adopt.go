@@ -13,6 +13,7 @@ type target struct {
 	toServer, toClient uint64            // bytes
 	results            [][results]uint64 // by index of the loop's listeners
 	connect            histogram
+	unanswered         int // connects with clients' addresses that failed since the last one that did not
 }
 
 func (t *target) count(listener uint16, how result) { t.counters(listener)[how]++ }

@@ -69,6 +69,7 @@ type conn struct {
 	expects   bool     // a PROXY protocol header must come first
 	awaited   bool     // the server's hello, which gives the client a session id
 	single    bool     // one request is forwarded; what the client sends behind it is not
+	borrowed  bool     // the connection to the server has the client's address
 }
 
 // What epoll tells of the client's descriptor. Writing is added only when a write did not go through: nearly every

@@ -86,13 +86,13 @@ func (c *conn) connect(l *loop) (done bool) {
 			t.pool.Failed(chosen, errOurs)
 			continue
 		}
-		fd, errno := l.sockets.connect(to)
+		fd, errno := c.dial(l, to, &t.pool.Backend.Options)
 		if exhausted(errno) {
 			l.pause()
 			return c.refuse(l, refuse(rejectFault, sni.InternalError))
 		}
 		if errno != 0 {
-			t.pool.Failed(chosen, errno)
+			c.dialFailed(l, chosen, errno)
 			continue
 		}
 		c.server, c.chosen = fd, uint8(chosen)
@@ -128,6 +128,9 @@ func (c *conn) connected(l *loop) (done bool) {
 	}
 	t := l.targets[c.target]
 	t.pool.Connected(int(c.chosen), c.key)
+	if c.borrowed {
+		t.unanswered = 0
+	}
 	now := l.timers.Now()
 	t.connect.observe(now - c.began)
 	c.state, c.began, c.touched = stateRelaying, now, now
@@ -156,7 +159,7 @@ var (
 
 // connectFailed goes on to the next server.
 func (c *conn) connectFailed(l *loop, why error) (done bool) {
-	l.targets[c.target].pool.Failed(int(c.chosen), why)
+	c.dialFailed(l, int(c.chosen), why)
 	c.closeServer(l)
 	c.up.writable = false
 	c.down.readable, c.down.closing = false, false

@@ -40,6 +40,7 @@ type shared struct {
 	peekBytes   atomic.Int32 // in the buffers of unfinished hellos
 	sources     *sources
 	local       func(netip.Addr) bool
+	linked      func(a, b netip.Addr) bool
 	logger      *slog.Logger
 }
 

@@ -59,6 +59,8 @@ type fakeWorld struct {
 	timers  map[uint32]uint32
 	dialled func(to netip.AddrPort) *fakeSocket
 	faults  bool // the kernel runs short of things
+
+	borrowing bool // servers are to see the client's address
 }
 
 func (f *fakeWorld) open(s *fakeSocket) int32 {
@@ -172,6 +174,13 @@ func (f *fakeWorld) connect(to netip.AddrPort) (int32, unix.Errno) {
 	return f.open(f.dialled(to)), 0
 }
 
+func (f *fakeWorld) connectFrom(from netip.Addr, to netip.AddrPort) (int32, unix.Errno) {
+	if from != modelClient.Addr() || !f.borrowing {
+		panic(fmt.Sprintf("an address is borrowed that is not to be: %s", from))
+	}
+	return f.connect(to)
+}
+
 func (f *fakeWorld) failure(fd int32) unix.Errno { return f.socket(fd).refuses }
 func (f *fakeWorld) local(int32) netip.AddrPort  { return netip.MustParseAddrPort("192.0.2.9:443") }
 func (f *fakeWorld) finish(fd int32)             { f.socket(fd).ended = true }
@@ -256,6 +265,9 @@ func (f *fakeWorld) happen(s *fakeSocket) bool {
 	return false
 }
 
+// modelClient is where all clients of the model come from.
+var modelClient = netip.MustParseAddrPort("192.0.2.1:1234")
+
 // A modelled connection is a client with its servers.
 type modelled struct {
 	client  *fakeSocket
@@ -279,12 +291,13 @@ func TestModel(t *testing.T) {
 
 func runModel(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 42))
-	world := &fakeWorld{random: random, timers: make(map[uint32]uint32), faults: seed%3 == 0}
+	world := &fakeWorld{random: random, timers: make(map[uint32]uint32), faults: seed%3 == 0, borrowing: seed%8 == 5}
 	resets, timeouts := seed%2 == 0, seed%5 == 0
 	l := &loop{
 		timers:  world,
 		sockets: world,
-		shared:  &shared{sources: newSources(), local: netip.Addr.IsLoopback, logger: slog.New(slog.DiscardHandler)},
+		shared: &shared{sources: newSources(), local: netip.Addr.IsLoopback, logger: slog.New(slog.DiscardHandler),
+			linked: func(_, _ netip.Addr) bool { return seed%8 == 1 }},
 		names:   make(map[uint32]string),
 		scratch: make([]byte, largeBuffer),
 	}
@@ -297,7 +310,7 @@ func runModel(t *testing.T, seed uint64) {
 			{Address: netip.MustParseAddrPort("10.0.0.2:443"), Weight: 1},
 		}, Options: route.BackendOptions{
 			ConnectTimeout: 5 * time.Second, IdleTimeout: time.Hour, Balance: route.Balance(seed % 3),
-			Stick: route.Stick(seed / 3 % 3), StickSize: 2, StickExpire: time.Hour,
+			Stick: route.Stick(seed / 3 % 3), StickSize: 2, StickExpire: time.Hour, ClientSource: seed%4 == 1,
 		}}},
 	}
 	table := route.Build(&policy, nil)
@@ -330,7 +343,7 @@ func runModel(t *testing.T, seed uint64) {
 		}
 		m.client.arrived = random.IntN(len(m.client.script) + 1)
 		fd := world.open(m.client)
-		l.dialFor(world, m, answers[i], func() { l.admit(0, fd, netip.MustParseAddrPort("192.0.2.1:1234")) })
+		l.dialFor(world, m, answers[i], func() { l.admit(0, fd, modelClient) })
 	}
 
 	deliver := func(m *modelled, s *fakeSocket) {

@@ -43,6 +43,10 @@ type Options struct {
 	Loops  int                   // event loops; 0: one, or two from four cores on
 	Local  func(netip.Addr) bool // whether an address is the router's own; nil: loopback is. Called from all loops.
 	Logger *slog.Logger          // nil: slog.Default()
+
+	// Linked says whether two addresses are on one link of the router, so that they speak to each other past it. It is
+	// asked where a backend has ClientSource; nil: none are. Called from all loops.
+	Linked func(a, b netip.Addr) bool
 }
 
 // Limits bound what strangers can make the proxy hold.
@@ -107,11 +111,14 @@ func New(o Options) (*Proxy, error) {
 	if o.Local == nil {
 		o.Local = netip.Addr.IsLoopback
 	}
+	if o.Linked == nil {
+		o.Linked = func(_, _ netip.Addr) bool { return false }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	p := &Proxy{
-		shared: &shared{sources: newSources(), local: o.Local, logger: o.Logger},
+		shared: &shared{sources: newSources(), local: o.Local, linked: o.Linked, logger: o.Logger},
 		table:  new(route.Table),
 		open:   make(map[netip.AddrPort]uint16),
 	}

@@ -21,6 +21,7 @@ type sockets interface {
 	splice(from, to int32, n int) (int, unix.Errno)
 	// connect begins a connection. It is complete when the descriptor becomes writable and failure is 0.
 	connect(to netip.AddrPort) (fd int32, errno unix.Errno)
+	connectFrom(from netip.Addr, to netip.AddrPort) (fd int32, errno unix.Errno)
 	failure(fd int32) unix.Errno
 	local(fd int32) netip.AddrPort
 	// finish ends what we send (FIN); reset makes close send a RST.

@@ -243,9 +243,9 @@ return baseclass.extend({
 					help: _('The PROXY protocol header that servers get')
 				},
 				{
-					name: 'source', kind: 'choice', values: ['router', 'client'], pending: true,
+					name: 'source', kind: 'choice', values: ['router', 'client'],
 					list: false, required: false, default: 'router', secret: false,
-					help: _('Whose address the servers see')
+					help: _('Whose address servers see; with the client\'s own, their answers must come back through this router')
 				},
 			]
 		},
@@ -511,9 +511,9 @@ return baseclass.extend({
 					help: _('The PROXY protocol header that servers get')
 				},
 				{
-					name: 'source', kind: 'choice', values: ['router', 'client'], pending: true,
+					name: 'source', kind: 'choice', values: ['router', 'client'],
 					list: false, required: false, default: 'router', secret: false,
-					help: _('Whose address the servers see')
+					help: _('Whose address servers see; with the client\'s own, their answers must come back through this router')
 				},
 			]
 		},

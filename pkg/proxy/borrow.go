@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sniroute/sniroute/pkg/route"
+)
+
+// A backend with ClientSource sees its clients' own addresses without any header: the connection to the server borrows
+// the client's (IP_TRANSPARENT, ip(7)), with a port of its own, as HAProxy's `source 0.0.0.0 usesrc clientip` does. What
+// the server answers is addressed to the client. It has to come back through this router, where a rule of the firewall
+// finds that it belongs to such a socket, and a route leads it here instead of on to the client.
+//
+// Such a connection cannot come back to a listener of ours, as a connection from the router's own address could: the
+// listener's answer would go to the client, which knows nothing of it and breaks it off.
+
+// CanBorrow returns nil where the process may use addresses that are not the router's, and else what keeps it from that.
+func CanBorrow() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening a socket: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1); err != nil {
+		return fmt.Errorf("setting IP_TRANSPARENT: %w", err)
+	}
+	return nil
+}
+
+// borrows says whether a server is met with the client's address: both are of one family, the client is not on the
+// server's own link, where it would get the answer past the router, and neither is the router itself.
+func (s *shared) borrows(client, server netip.Addr) bool {
+	return client.Is4() == server.Is4() && client.IsGlobalUnicast() && !s.linked(client, server) &&
+		!s.local(client) && !s.local(server)
+}
+
+// dial begins the connection to a server, with the client's address where the backend is to see that.
+func (c *conn) dial(l *loop, to netip.AddrPort, options *route.BackendOptions) (fd int32, errno unix.Errno) {
+	if options.ClientSource {
+		if client := c.clientAddress(); l.shared.borrows(client, to.Addr()) {
+			c.borrowed = true
+			return l.sockets.connectFrom(client, to)
+		}
+	}
+	c.borrowed = false
+	return l.sockets.connect(to)
+}
+
+// dialFailed counts a connect that failed. One with a client's address may have failed because of that address: a server,
+// or the firewall in front of it, bans a client. For the others it is up.
+func (c *conn) dialFailed(l *loop, server int, why error) {
+	t := l.targets[c.target]
+	if !c.borrowed {
+		t.pool.Failed(server, why)
+		return
+	}
+	t.pool.FailedForClient(server)
+	if t.unanswered++; t.unanswered == unansweredInARow {
+		l.shared.logger.Warn("connections that show their clients' addresses get no answer: answers must come back through "+
+			"this router, and be led to sniroute by the rules that its init script makes",
+			"backend", t.pool.Backend.Name, "server", t.pool.Backend.Servers[server].Address, "error", why)
+	}
+}
+
+// unansweredInARow is how many borrowed addresses in a row have to fail before something is said about it.
+const unansweredInARow = 3
+
+// connectFrom is connect from an address that need not be ours. The port is chosen by the kernel when it knows where the
+// connection goes (IP_BIND_ADDRESS_NO_PORT), so that one client can have more connections than there are ports, to
+// several servers.
+func (kernel) connectFrom(from netip.Addr, to netip.AddrPort) (int32, unix.Errno) {
+	var a, own address
+	family := a.set(to)
+	own.set(netip.AddrPortFrom(from, 0))
+	fd, _, errno := unix.RawSyscall(unix.SYS_SOCKET, family,
+		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	level, option := unix.SOL_IP, unix.IP_TRANSPARENT
+	if family == unix.AF_INET6 {
+		level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+	}
+	errno = errnoOf(unix.SetsockoptInt(int(fd), level, option, 1))
+	if errno == 0 {
+		errno = errnoOf(unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1))
+	}
+	if errno == 0 {
+		_, _, errno = unix.RawSyscall(unix.SYS_BIND, fd, uintptr(unsafe.Pointer(&own.raw)), uintptr(own.size))
+	}
+	if errno == 0 {
+		_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
+	}
+	if errno != 0 && errno != unix.EINPROGRESS {
+		unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		return -1, errno
+	}
+	return int32(fd), 0
+}
