@@ -5,19 +5,24 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
+	"runtime/debug"
 
+	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/logging"
+	"github.com/sniroute/sniroute/pkg/route"
 	"github.com/sniroute/sniroute/pkg/status"
 	"github.com/sniroute/sniroute/pkg/ubus"
 )
 
 // openBus returns a client of OpenWrt's bus that publishes the daemon, or nil where there is no bus: on any other
 // system.
-func openBus(d status.Daemon, log *slog.Logger) *ubus.Client {
+func openBus(o onBus, log *slog.Logger) *ubus.Client {
 	if _, err := os.Stat(ubus.DefaultPath); err != nil {
 		return nil
 	}
-	return ubus.NewClient(ubus.Options{Objects: []ubus.Object{busObject(d)}, Logger: log})
+	return ubus.NewClient(ubus.Options{Objects: []ubus.Object{o.object()}, Logger: log})
 }
 
 // speakUBus keeps the connection to the bus.
@@ -27,34 +32,89 @@ func (d *daemon) speakUBus(ctx context.Context) {
 	}
 }
 
+// onBus is the object sniroute on ubus: what the control socket answers, and what LuCI's pages ask besides.
+//
+// The bus forwards 1 MiB, so every answer is bounded. uhttpd takes 64 KiB from a browser, so what a person pastes is
+// smaller still.
+type onBus struct {
+	status.Daemon
+	file   string                // the configuration, as messages name it
+	own    func(netip.Addr) bool // an address is the router's
+	config func() *config.Config // in force
+	claims func() []route.Claim  // of all sources, now
+	lines  func() []logging.Line // of the log
+	folder string                // where credentials are written to
+	log    *slog.Logger
+}
+
 // pageOfRoutes is how many entries `ubus call sniroute routes` returns at most, and if it is not asked for less: the
 // bus forwards 1 MiB.
 const pageOfRoutes = 500
 
-// busObject is the object sniroute: what the control socket answers, for LuCI and for scripts.
-func busObject(d status.Daemon) ubus.Object {
-	return ubus.Object{Name: "sniroute", Methods: []ubus.Method{
-		{Name: "status", Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return tableOf(status.ReportOf(d)) }},
+// object is what is published:
+//
+//	status                       status.Report
+//	routes   offset, limit       status.Routes, a page of them, and how many there are
+//	explain  name                status.Explanation
+//	reload                       ok, error
+//	check    config              problems: what `sniroute check` says of a text
+//	import   haproxy             config, sections, remarks, error: what `sniroute import-haproxy` makes of a text
+//	enroll   cluster, url, secret   server, ca_file, token_file, tested, notes, error: as `sniroute enroll`
+//	seen                         classes, gateways, namespaces, addresses, hosts: what claims name
+//	log                          lines: the last ones
+func (o onBus) object() ubus.Object {
+	texts := func(names ...string) (args []ubus.Arg) {
+		for _, name := range names {
+			args = append(args, ubus.Arg{Name: name, Type: ubus.TypeString})
+		}
+		return args
+	}
+	object := ubus.Object{Name: "sniroute", Methods: []ubus.Method{
+		{Name: "status", Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return tableOf(status.ReportOf(o)) }},
 		{Name: "routes", Args: []ubus.Arg{{Name: "offset", Type: ubus.TypeInt32}, {Name: "limit", Type: ubus.TypeInt32}},
 			Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
-				return pageOf(status.RoutesOf(d.Table()), c.Args)
+				return pageOf(status.RoutesOf(o.Table()), c.Args)
 			}},
-		{Name: "explain", Args: []ubus.Arg{{Name: "name", Type: ubus.TypeString}},
-			Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
-				name := c.Args.String("name")
-				if name == "" {
-					return nil, fmt.Errorf("%w: name is missing", ubus.StatusInvalidArgument)
-				}
-				return tableOf(status.ExplanationOf(d, name))
-			}},
-		{Name: "reload", Handle: func(ctx context.Context, _ ubus.Call) (ubus.Table, error) {
-			err := d.Reload(ctx)
+		{Name: "explain", Args: texts("name"), Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
+			name := c.Args.String("name")
+			if name == "" {
+				return nil, fmt.Errorf("%w: name is missing", ubus.StatusInvalidArgument)
+			}
+			return tableOf(status.ExplanationOf(o, name))
+		}},
+		{Name: "reload", Slow: true, Handle: func(ctx context.Context, _ ubus.Call) (ubus.Table, error) {
+			err := o.Reload(ctx)
 			if err != nil {
 				return ubus.Table{{Name: "ok", Value: false}, {Name: "error", Value: err.Error()}}, nil
 			}
 			return ubus.Table{{Name: "ok", Value: true}}, nil
 		}},
+		{Name: "check", Slow: true, Args: texts("config"), Handle: o.check},
+		{Name: "import", Slow: true, Args: texts("haproxy"), Handle: o.importHAProxy},
+		{Name: "enroll", Slow: true, Args: texts("cluster", "url", "secret"), Handle: o.enroll},
+		{Name: "seen", Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return tableOf(seenIn(o.claims())) }},
+		{Name: "log", Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return tableOf(logOf(o.lines())) }},
 	}}
+	for i := range object.Methods {
+		object.Methods[i].Handle = o.guard(object.Methods[i].Handle)
+	}
+	return object
+}
+
+// A handler answers a call of a method.
+type handler = func(context.Context, ubus.Call) (ubus.Table, error)
+
+// guard keeps a mistake in the program from ending it: it is better to route on than to answer.
+func (o onBus) guard(handle handler) handler {
+	return func(ctx context.Context, c ubus.Call) (answer ubus.Table, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				o.log.Error("a call over ubus could not be answered", "method", c.Method, "panic", p, "stack", string(debug.Stack()))
+				answer, err = nil, ubus.StatusUnknownError
+			}
+		}()
+		return handle(ctx, c)
+	}
 }
 
 // pageOf returns limit entries from offset on, of the routes and of the refused claims, and how many there are in all.

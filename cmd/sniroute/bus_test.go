@@ -5,9 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/sniroute/sniroute/lab/openwrt"
+	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/logging"
 	"github.com/sniroute/sniroute/pkg/route"
 	"github.com/sniroute/sniroute/pkg/status"
 	"github.com/sniroute/sniroute/pkg/ubus"
@@ -24,16 +30,67 @@ func (e exhibit) Table() *route.Table          { return e.table }
 func (e exhibit) Traffic() status.Traffic      { return status.Traffic{Active: 7} }
 func (e exhibit) Reload(context.Context) error { return e.reloaded }
 
+// shownOnBus is what the bus shows of an exhibit with a configuration.
+func shownOnBus(d status.Daemon, c *config.Config) onBus {
+	return onBus{
+		Daemon: d, file: "/etc/config/sniroute", own: func(a netip.Addr) bool { return a.String() == "192.168.0.1" },
+		config: func() *config.Config { return c }, claims: func() []route.Claim { return nil },
+		lines: func() []logging.Line { return nil }, log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// A called bus is one on which somebody calls the methods of an object.
+type called struct {
+	*testing.T
+	conn   *ubus.Conn
+	served *ubus.Conn
+}
+
+// callBus publishes the object on a bus of its own.
+func callBus(t *testing.T, o onBus) called {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ubus.sock")
+	bus, err := openwrt.StartBus(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bus.Close() })
+	dial := func() *ubus.Conn {
+		conn, err := ubus.Dial(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	c := called{t, dial(), dial()}
+	if err := c.served.AddObject(t.Context(), o.object()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ask calls a method and decodes what it answers.
+func (c called) ask(method string, args ubus.Table, into any) error {
+	c.Helper()
+	answer, err := c.conn.Call(c.Context(), "sniroute", method, args)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(answer)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		c.Fatalf("%s answers %v: %v", method, answer, err)
+	}
+	return nil
+}
+
 // askBus calls a method as the bus would.
 func askBus(t *testing.T, d status.Daemon, method string, args ubus.Table) (ubus.Table, error) {
 	t.Helper()
-	for _, m := range busObject(d).Methods {
-		if m.Name == method {
-			return m.Handle(t.Context(), ubus.Call{Method: method, Args: args})
-		}
-	}
-	t.Fatalf("the object has no method %s", method)
-	return nil, nil
+	return callBus(t, shownOnBus(d, new(config.Config))).conn.Call(t.Context(), "sniroute", method, args)
 }
 
 func TestBusObject(t *testing.T) {

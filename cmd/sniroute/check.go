@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/sniroute/sniroute/pkg/config"
 	"github.com/sniroute/sniroute/pkg/watch"
@@ -23,10 +24,7 @@ func check(_ context.Context, in invocation) error {
 		return err
 	}
 	if err == nil {
-		err = c.Loops(ownAddresses().has)
-	}
-	if err == nil {
-		err = checkKubeconfigs(c)
+		err = examine(c, ownAddresses().has, func(string) bool { return true })
 	}
 	if err != nil {
 		fmt.Fprintln(in.stderr, err)
@@ -36,16 +34,26 @@ func check(_ context.Context, in invocation) error {
 	return err
 }
 
-// checkKubeconfigs says which kubeconfig has what sniroute refuses. The daemon would wait for another.
-func checkKubeconfigs(c *config.Config) error {
-	var bad []error
+// examine looks for what only the running system knows to be wrong with a configuration: servers that lead back to it,
+// and kubeconfigs that sniroute refuses, where mayRead allows to look (the daemon would wait for another). The error is
+// a *config.Error.
+func examine(c *config.Config, own func(netip.Addr) bool, mayRead func(path string) bool) error {
+	if err := c.Loops(own); err != nil {
+		return err
+	}
+	var problems []config.Problem
 	for _, cluster := range c.Clusters {
-		if cluster.Kubeconfig == "" {
+		if cluster.Kubeconfig == "" || !mayRead(cluster.Kubeconfig) {
 			continue
 		}
 		if err := watch.CheckKubeconfig(cluster.Kubeconfig); err != nil {
-			bad = append(bad, fmt.Errorf("cluster %s: %w", cluster.Name, err))
+			problems = append(problems, config.Problem{
+				File: c.File, Type: "cluster", Name: cluster.Name, Option: "kubeconfig", Text: err.Error(),
+			})
 		}
 	}
-	return errors.Join(bad...)
+	if len(problems) > 0 {
+		return &config.Error{Problems: problems}
+	}
+	return nil
 }

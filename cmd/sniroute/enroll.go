@@ -12,8 +12,9 @@ import (
 
 // Where credentials lie if no section says otherwise.
 const (
-	usualCAFile    = "/etc/sniroute/ca.crt"
-	usualTokenFile = "/etc/sniroute/token"
+	ownFolder      = "/etc/sniroute" // which the service makes, and hands to the daemon
+	usualCAFile    = ownFolder + "/ca.crt"
+	usualTokenFile = ownFolder + "/token"
 )
 
 // enroll takes the Secret that a cluster has filled, writes the credentials and says what they may do.
@@ -30,22 +31,8 @@ func enroll(ctx context.Context, in invocation) error {
 		return err
 	}
 	fmt.Fprintf(in.stdout, "written: %s and %s\n", e.TokenFile, e.CAFile)
-	lacks := false
-	for _, p := range permissions {
-		switch {
-		case p.Resource == "secrets" && p.Allowed:
-			fmt.Fprintf(in.stdout, "they may %s, which a router should not: use a ServiceAccount of its own (`sniroute manifest`)\n", p)
-		case p.Resource == "secrets":
-			fmt.Fprintf(in.stdout, "they may not %s, as it should be\n", p)
-		case p.Allowed:
-			fmt.Fprintf(in.stdout, "they may %s\n", p)
-		default:
-			lacks = true
-			fmt.Fprintf(in.stdout, "they may not %s\n", p)
-		}
-	}
-	if lacks {
-		fmt.Fprintln(in.stdout, "`sniroute manifest | kubectl apply -f -` grants what is missing")
+	for _, text := range permissionTexts(permissions) {
+		fmt.Fprintln(in.stdout, text)
 	}
 	if !configured {
 		fmt.Fprintf(in.stdout, "\nno cluster section uses them yet:\n\n"+
@@ -54,6 +41,29 @@ func enroll(ctx context.Context, in invocation) error {
 			e.Server, e.CAFile, e.TokenFile)
 	}
 	return nil
+}
+
+// permissionTexts says what credentials may do, and what to do about it.
+func permissionTexts(permissions []watch.Permission) []string {
+	texts, lacks := []string{}, false
+	for _, p := range permissions {
+		switch {
+		case p.Resource == "secrets" && p.Allowed:
+			texts = append(texts, fmt.Sprintf("they may %s, which a router should not:"+
+				" use a ServiceAccount of its own (`sniroute manifest`)", p))
+		case p.Resource == "secrets":
+			texts = append(texts, fmt.Sprintf("they may not %s, as it should be", p))
+		case p.Allowed:
+			texts = append(texts, fmt.Sprintf("they may %s", p))
+		default:
+			lacks = true
+			texts = append(texts, fmt.Sprintf("they may not %s", p))
+		}
+	}
+	if lacks {
+		texts = append(texts, "`sniroute manifest | kubectl apply -f -` grants what is missing")
+	}
+	return texts
 }
 
 // useSection takes over the files of the cluster section that names the server, if there is one.

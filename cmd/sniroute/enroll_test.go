@@ -58,7 +58,7 @@ func TestCheckKubeconfig(t *testing.T) {
 	write(kubeconfig, `{"current-context":"a","contexts":[{"name":"a","context":{"cluster":"b","user":"c"}}],
 "clusters":[{"name":"b","cluster":{"server":"https://192.0.2.1"}}],"users":[{"name":"c","user":{"exec":{"command":"aws"}}}]}`)
 	code, _, errs := call(t, "", "check", "-c", dir)
-	if code != exitFailed || !strings.Contains(errs, "cluster home") || !strings.Contains(errs, "exec is refused") {
+	if code != exitFailed || !strings.Contains(errs, "cluster 'home': option kubeconfig: ") || !strings.Contains(errs, "exec is refused") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }

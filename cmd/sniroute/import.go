@@ -31,23 +31,30 @@ func importHAProxy(_ context.Context, in invocation) error {
 	if err != nil {
 		return err
 	}
-	file, remarks, err := haproxy.Import(text, besides(name))
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	out, err := uci.Format(file)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
+	_, out, remarks, err := convert(name, text, besides(name))
 	for _, r := range remarks {
 		fmt.Fprintf(in.stderr, "%s:%d: %s\n", shown(name), r.Line, r.Text)
 	}
-	// What is printed can be used. (What has no effect yet is said by check.)
-	if _, _, err := config.Parse("the configuration made of "+name, out); err != nil {
+	if err != nil {
 		return err
 	}
 	_, err = in.stdout.Write(out)
 	return err
+}
+
+// convert returns the configuration that does what an haproxy.cfg does, also as text, and what it does not. It can be
+// used: what has no effect yet is said by check.
+func convert(name string, text []byte, readFile func(string) ([]byte, error)) (*uci.File, []byte, []haproxy.Remark, error) {
+	file, remarks, err := haproxy.Import(text, readFile)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	out, err := uci.Format(file)
+	if err != nil {
+		return nil, nil, remarks, fmt.Errorf("%s: %w", name, err)
+	}
+	_, _, err = config.Parse("the configuration made of "+name, out)
+	return file, out, remarks, err
 }
 
 // besides reads files that an haproxy.cfg names: as named, or beside it where that is not there.

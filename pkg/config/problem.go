@@ -10,7 +10,7 @@ import (
 // A Problem is one thing that is wrong with a file.
 type Problem struct {
 	File   string
-	Line   int
+	Line   int    // 0: not known
 	Type   string // of the section; empty where it concerns none
 	Name   string // of the section
 	NoName bool   // the file gives it none: Name is libuci's
@@ -26,7 +26,10 @@ func (p Problem) String() string {
 
 // Where returns FILE:LINE: SECTION: option OPTION, as far as the problem has these.
 func (p Problem) Where() string {
-	text := fmt.Sprintf("%s:%d", p.File, p.Line)
+	text := p.File
+	if p.Line > 0 {
+		text = fmt.Sprintf("%s:%d", text, p.Line)
+	}
 	if p.Type != "" {
 		text += ": " + sectionText(p.Type, p.Name, p.NoName)
 	}
