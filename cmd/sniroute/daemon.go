@@ -68,9 +68,6 @@ func newDaemon(dir string, c *config.Config, warnings []config.Warning, level *s
 	if err := c.ClientSource(proxy.CanBorrow); err != nil {
 		return nil, err
 	}
-	if err := c.ClientSource(proxy.CanBorrow); err != nil {
-		return nil, err
-	}
 	if d.control, err = status.OpenControl(c.Main.Control, log); errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w: run sniroute as root, or give another path with 'option control' in the section main",
 			err)
