@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/sniroute/sniroute/pkg/config"
+	"github.com/sniroute/sniroute/pkg/proxy"
 	"github.com/sniroute/sniroute/pkg/watch"
 )
 
@@ -29,6 +31,11 @@ func check(_ context.Context, in invocation) error {
 	if err != nil {
 		fmt.Fprintln(in.stderr, err)
 		return errors.New("the configuration is not valid")
+	}
+	if here := c.ClientSource(proxy.CanBorrow); here != nil { // the daemon may be given what whoever checks has not
+		for line := range strings.Lines(here.Error()) {
+			fmt.Fprintf(in.stderr, "warning: %s\n", strings.TrimSpace(line))
+		}
 	}
 	_, err = fmt.Fprintf(in.stdout, "%s is valid\n", c.File)
 	return err
