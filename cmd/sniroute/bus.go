@@ -53,7 +53,8 @@ const pageOfRoutes = 500
 
 // object is what is published:
 //
-//	status                       status.Report
+//	status                       status.Report, without the last connections
+//	recent                       recent: the last connections, as status.Report has them
 //	routes   offset, limit       status.Routes, a page of them, and how many there are
 //	explain  name                status.Explanation
 //	reload                       ok, error
@@ -70,7 +71,14 @@ func (o onBus) object() ubus.Object {
 		return args
 	}
 	object := ubus.Object{Name: "sniroute", Methods: []ubus.Method{
-		{Name: "status", Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return tableOf(status.ReportOf(o)) }},
+		{Name: "status", Handle: func(context.Context, ubus.Call) (ubus.Table, error) {
+			report := status.ReportOf(o)
+			report.Recent = []status.Connection{} // pages ask for the status again and again
+			return tableOf(report)
+		}},
+		{Name: "recent", Handle: func(context.Context, ubus.Call) (ubus.Table, error) {
+			return tableOf(recentConnections{append([]status.Connection{}, o.Recent()...)})
+		}},
 		{Name: "routes", Args: []ubus.Arg{{Name: "offset", Type: ubus.TypeInt32}, {Name: "limit", Type: ubus.TypeInt32}},
 			Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
 				return pageOf(status.RoutesOf(o.Table()), c.Args)
@@ -99,6 +107,10 @@ func (o onBus) object() ubus.Object {
 		object.Methods[i].Handle = o.guard(object.Methods[i].Handle)
 	}
 	return object
+}
+
+type recentConnections struct {
+	Recent []status.Connection `json:"recent"`
 }
 
 // A handler answers a call of a method.

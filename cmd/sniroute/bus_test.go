@@ -9,7 +9,9 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sniroute/sniroute/lab/openwrt"
 	"github.com/sniroute/sniroute/pkg/config"
@@ -22,12 +24,14 @@ import (
 // An exhibit is a daemon that has a table to show, and nothing else.
 type exhibit struct {
 	table    *route.Table
+	recent   []status.Connection
 	reloaded error
 }
 
 func (e exhibit) Status() status.Status        { return status.Status{Version: "1"} }
 func (e exhibit) Table() *route.Table          { return e.table }
 func (e exhibit) Traffic() status.Traffic      { return status.Traffic{Active: 7} }
+func (e exhibit) Recent() []status.Connection  { return e.recent }
 func (e exhibit) Reload(context.Context) error { return e.reloaded }
 
 // shownOnBus is what the bus shows of an exhibit with a configuration.
@@ -91,6 +95,29 @@ func (c called) ask(method string, args ubus.Table, into any) error {
 func askBus(t *testing.T, d status.Daemon, method string, args ubus.Table) (ubus.Table, error) {
 	t.Helper()
 	return callBus(t, shownOnBus(d, new(config.Config))).conn.Call(t.Context(), "sniroute", method, args)
+}
+
+// As many connections as there are, each as long as it can be, fit on the bus; status goes without.
+func TestBusRecent(t *testing.T) {
+	long := strings.Repeat("x", 128)
+	d := exhibit{table: &route.Table{}}
+	for range 200 {
+		d.recent = append(d.recent, status.Connection{
+			Ended: time.Now(), Times: 1 << 30, Client: netip.MustParseAddrPort("[2001:db8:1111:2222:3333:4444:5555:6666]:65535"),
+			Listener: long, Host: long, Backend: long, Server: netip.MustParseAddrPort("[fd00:1111:2222:3333:4444:5555:6666:7777]:443"),
+			ToBackend: 1 << 62, ToClient: 1 << 62, HelloMS: 1 << 40, ConnectMS: 1 << 40, TotalMS: 1 << 40,
+			Result: "refused", Reason: "source_limit", By: "sniroute", Error: long,
+		})
+	}
+	var answer recentConnections
+	bus := callBus(t, shownOnBus(d, new(config.Config)))
+	if err := bus.ask("recent", nil, &answer); err != nil || len(answer.Recent) != 200 || answer.Recent[199].Host != long {
+		t.Errorf("%d connections: %v", len(answer.Recent), err)
+	}
+	var report status.Report
+	if err := bus.ask("status", nil, &report); err != nil || len(report.Recent) != 0 {
+		t.Errorf("status has %d connections: %v", len(report.Recent), err)
+	}
 }
 
 func TestBusObject(t *testing.T) {

@@ -203,3 +203,6 @@ func (d *daemon) Table() *route.Table { return d.tables.Load() }
 
 // Traffic is part of status.Daemon.
 func (d *daemon) Traffic() status.Traffic { return trafficOf(d.proxy.Stats()) }
+
+// Recent is part of status.Daemon.
+func (d *daemon) Recent() []status.Connection { return connectionsOf(d.proxy.Recent()) }

@@ -61,6 +61,7 @@ func statusText(r status.Report, now time.Time) string {
 	for _, backend := range r.Traffic.Backends {
 		backendText(&b, backend)
 	}
+	recentText(&b, r.Recent, now)
 	return b.String()
 }
 
@@ -153,6 +154,39 @@ func backendText(b *strings.Builder, t status.BackendTraffic) {
 		fmt.Fprintf(b, "  %s %s", s.Address, up)
 		if s.Failed > 0 {
 			fmt.Fprintf(b, ", %d connects failed", s.Failed)
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// shownRecent is how many of the last connections are printed for people.
+const shownRecent = 10
+
+func recentText(b *strings.Builder, connections []status.Connection, now time.Time) {
+	if len(connections) == 0 {
+		return
+	}
+	latest := connections[:min(len(connections), shownRecent)]
+	b.WriteString("last connections, the latest first")
+	if hidden := len(connections) - len(latest); hidden > 0 {
+		fmt.Fprintf(b, " (%d more with -json)", hidden)
+	}
+	b.WriteString(":\n")
+	for _, c := range latest {
+		fmt.Fprintf(b, "  %s, %s at %s", age(c.Ended, now), c.Client, c.Listener)
+		if c.Host != "" {
+			fmt.Fprintf(b, ", %s", shown(c.Host))
+		}
+		if c.Backend != "" {
+			fmt.Fprintf(b, ", to %s", shown(c.Backend))
+		}
+		if c.Server.IsValid() {
+			fmt.Fprintf(b, " (%s)", c.Server)
+		}
+		fmt.Fprintf(b, ": %s", shown(c.Outcome()))
+		if c.Result != "refused" && c.Backend != "" {
+			fmt.Fprintf(b, " after %s, %s to it, %s back", time.Duration(c.TotalMS)*time.Millisecond,
+				bytesText(c.ToBackend), bytesText(c.ToClient))
 		}
 		b.WriteByte('\n')
 	}

@@ -8,6 +8,20 @@ import (
 	"github.com/sniroute/sniroute/pkg/status"
 )
 
+// connectionsOf turns what the proxy remembers of connections into what is shown of them.
+func connectionsOf(list []proxy.Connection) []status.Connection {
+	shown := make([]status.Connection, len(list))
+	for i, c := range list {
+		shown[i] = status.Connection{
+			Ended: c.Ended, Times: c.Times, Client: c.Client, Listener: c.Listener, Host: c.Host, Backend: c.Backend,
+			Server: c.Server, ToBackend: c.ToServer, ToClient: c.ToClient, HelloMS: c.Hello.Milliseconds(),
+			ConnectMS: c.Connect.Milliseconds(), TotalMS: c.Total.Milliseconds(), Result: c.Result, Reason: c.Reason, By: c.By,
+			Error: c.Error,
+		}
+	}
+	return shown
+}
+
 // trafficOf turns the proxy's counters into what is shown of them.
 func trafficOf(s proxy.Stats) status.Traffic {
 	t := status.Traffic{

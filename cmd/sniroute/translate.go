@@ -121,7 +121,7 @@ func configuredAPIServers(clusters []config.Cluster) (addresses []netip.AddrPort
 
 // setupOf is what the configuration says to the proxy.
 func setupOf(c *config.Config) proxy.Setup {
-	s := proxy.Setup{Limits: proxy.Limits{
+	s := proxy.Setup{AccessLog: c.Main.AccessLog, Limits: proxy.Limits{
 		MaxConnections: mostConnections(c.Main.MaxConnections),
 		PerSource:      c.Main.MaxConnectionsPerSource,
 		RatePerSource:  c.Main.ConnectionRatePerSource,

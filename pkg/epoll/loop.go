@@ -60,7 +60,8 @@ type Loop struct {
 	events [batch]unix.EpollEvent
 	timers wheel
 	start  time.Time
-	now    uint32 // milliseconds since start, as of the last return from epoll_wait
+	passed time.Duration // since start, as of the last return from epoll_wait
+	now    uint32        // the same in milliseconds
 
 	mu      sync.Mutex
 	posted  []func() // guarded by mu
@@ -123,6 +124,9 @@ func (l *Loop) control(op, fd int, index, generation uint32, events Events) erro
 // compare by signed difference.
 func (l *Loop) Now() uint32 { return l.now }
 
+// Elapsed is Now as a time that does not wrap.
+func (l *Loop) Elapsed() time.Duration { return l.passed }
+
 // SetTimer has Expired called for id after the delay, replacing an earlier timer of that id. It is late by up to 64 ms,
 // never early. ids should be small numbers: memory is held for all up to the largest.
 func (l *Loop) SetTimer(id uint32, delay time.Duration) {
@@ -182,7 +186,8 @@ func (l *Loop) Run(h Handler) error {
 			l.runPosted()
 			return fmt.Errorf("waiting for events: %w", err)
 		}
-		l.now = uint32(time.Since(l.start) / time.Millisecond)
+		l.passed = time.Since(l.start)
+		l.now = uint32(l.passed / time.Millisecond)
 		stop := false
 		for i := range l.events[:n] {
 			event := &l.events[i]

@@ -76,6 +76,7 @@ func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 		var refused reason
 		if source, refused = l.judge(ls, from.Addr()); refused != accepted {
 			ls.rejected[refused]++
+			l.turnedAway(refused, section, from)
 			l.sockets.close(fd)
 			return
 		}
@@ -84,6 +85,7 @@ func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 		l.shared.connections.Add(-1)
 		l.shared.sources.leave(source)
 		ls.rejected[rejectLimit]++
+		l.turnedAway(rejectLimit, section, from)
 		l.sockets.close(fd)
 		return
 	}
@@ -91,10 +93,13 @@ func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 	c := l.conns.take()
 	for len(l.routes) < len(l.conns.chunks)*chunk {
 		l.routes = append(l.routes, nil)
+		l.traces = append(l.traces, trace{})
 	}
 	c.client, c.source, c.listener, c.expects = fd, source, section, expects
 	c.setClient(from)
 	c.state, c.began = statePeeking, l.timers.Now()
+	t := &l.traces[c.index]
+	t.began, t.hello, t.connect, t.name.length, t.name.cut = l.timers.Elapsed(), 0, 0, 0, false
 	c.up.readable, c.down.writable = true, true
 	l.peekBegan(c)
 	l.timers.SetTimer(c.index, ls.InspectDelay)

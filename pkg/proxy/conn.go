@@ -55,6 +55,7 @@ type conn struct {
 	listener     uint16 // index of the loop's listeners
 	header       uint16 // length of the PROXY protocol header that the client's bytes begin with
 	chosen       uint8  // index of the pool's server
+	first        party  // whose stream ended first
 
 	state     state
 	isTLS     bool
@@ -121,7 +122,7 @@ func (c *conn) step(l *loop, from side, events epoll.Events) (done bool) {
 	}
 	if c.state == stateConnecting && from == clientSide {
 		if events&(epoll.HungUp|epoll.Failed) != 0 { // nobody is left to connect for
-			return c.end(l, resultReset)
+			return c.end(l, resultReset, byClient)
 		}
 		return false
 	}
@@ -154,12 +155,12 @@ func (c *conn) expired(l *loop) (done bool) {
 		return c.reject(l, rejectTimeout)
 	case stateConnecting:
 		if c.draining {
-			return c.end(l, resultDrained)
+			return c.end(l, resultDrained, byRouter)
 		}
 		return c.connectFailed(l, errTimeout)
 	case stateRelaying:
 		if c.draining {
-			return c.end(l, resultDrained)
+			return c.end(l, resultDrained, byRouter)
 		}
 		return c.idle(l)
 	}
@@ -175,7 +176,7 @@ func (c *conn) idle(l *loop) (done bool) {
 		limit = min(limit, crowdedIdle)
 	}
 	if silent >= limit {
-		return c.end(l, resultTimeout)
+		return c.end(l, resultTimeout, byRouter)
 	}
 	if !c.keepAlive { // a connection that rests is worth the system calls
 		c.keepAlive = true
@@ -187,8 +188,9 @@ func (c *conn) idle(l *loop) (done bool) {
 
 // end closes a connection that was forwarded and counts how it ended. Whoever did not break it off itself sees a reset,
 // unless the connection came to its natural end.
-func (c *conn) end(l *loop, how result) (done bool) {
+func (c *conn) end(l *loop, how result, by party) (done bool) {
 	l.targets[c.target].count(c.listener, how)
+	c.note(l, how, accepted, by, nil)
 	if how == resultReset || how == resultDrained {
 		l.sockets.reset(c.client)
 		if c.server >= 0 {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +18,9 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 		return c.refuse(l, d)
 	}
 	l.peekEnded(c)
-	l.peek.observe(l.timers.Now() - c.began)
+	took := l.timers.Now() - c.began
+	l.peek.observe(took)
+	l.traces[c.index].hello = took
 	if d.request != nil {
 		c.single = true
 		c.dropBuffer(l, &c.up)
@@ -29,7 +32,7 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 	c.prepare(l, t.pool.Backend.Options.SendProxy, received)
 	c.identify(l, t.pool)
 	l.route(c, d.route)
-	return c.connect(l)
+	return c.connect(l, nil)
 }
 
 // prepare puts what a server gets first into a buffer: a PROXY protocol header of ours, if it wants one, and what the
@@ -71,19 +74,22 @@ func (c *conn) identify(l *loop, pool *backend.Pool) {
 	c.awaited = c.isTLS && pool.Backend.Options.Stick == route.StickSessionID
 }
 
-// connect begins a connection to the server whose turn it is; the next one if that fails at once.
-func (c *conn) connect(l *loop) (done bool) {
+// connect begins a connection to the server whose turn it is; the next one if that fails at once. failure is why the one
+// before was given up.
+func (c *conn) connect(l *loop, failure error) (done bool) {
 	c.state = stateConnecting
 	t := l.targets[c.target]
 	for {
 		chosen, ok := t.pool.Pick(c.clientAddress(), c.key, c.tried)
 		if !ok {
-			return c.refuse(l, decision{refused: rejectUnavailable, alert: sni.InternalError, answer: badGateway})
+			return c.refuse(l, decision{refused: rejectUnavailable, alert: sni.InternalError, answer: badGateway,
+				failure: failure})
 		}
-		c.tried = c.tried.With(chosen)
+		c.tried, c.chosen = c.tried.With(chosen), uint8(chosen)
 		to := t.pool.Backend.Servers[chosen].Address
 		if l.ours(to) {
-			t.pool.Failed(chosen, errOurs)
+			failure = errOurs
+			t.pool.Failed(chosen, failure)
 			continue
 		}
 		fd, errno := c.dial(l, to, &t.pool.Backend.Options)
@@ -92,10 +98,11 @@ func (c *conn) connect(l *loop) (done bool) {
 			return c.refuse(l, refuse(rejectFault, sni.InternalError))
 		}
 		if errno != 0 {
+			failure = errno
 			c.dialFailed(l, chosen, errno)
 			continue
 		}
-		c.server, c.chosen = fd, uint8(chosen)
+		c.server = fd
 		t.pool.Opened(chosen)
 		if errno := l.sockets.watch(fd, c.index<<1|uint32(serverSide), c.generation, true); errno != 0 {
 			return c.refuse(l, refuse(rejectFault, sni.InternalError))
@@ -133,6 +140,8 @@ func (c *conn) connected(l *loop) (done bool) {
 	}
 	now := l.timers.Now()
 	t.connect.observe(now - c.began)
+	trace := &l.traces[c.index]
+	trace.connect = now - uint32(trace.began/time.Millisecond) - trace.hello
 	c.state, c.began, c.touched = stateRelaying, now, now
 	if c.single {
 		c.up.ended, c.up.finished = true, true
@@ -163,7 +172,7 @@ func (c *conn) connectFailed(l *loop, why error) (done bool) {
 	c.closeServer(l)
 	c.up.writable = false
 	c.down.readable, c.down.closing = false, false
-	return c.connect(l)
+	return c.connect(l, why)
 }
 
 // exhausted says whether the kernel is short of something that will be there again.

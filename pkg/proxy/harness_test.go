@@ -32,12 +32,13 @@ type world struct {
 	servers map[string]*server
 	stop    context.CancelFunc
 	ended   chan error
+	log     *lines
 }
 
 // newWorld starts a Proxy with a listener on loopback, "tls", whose default backend is the server "nas"; hosts are
 // static routes from a host to a server's name, each with an echo server behind it.
 func newWorld(t *testing.T, loops int, hosts map[string]string) *world {
-	w := &world{t: t, servers: make(map[string]*server), ended: make(chan error, 1)}
+	w := &world{t: t, servers: make(map[string]*server), ended: make(chan error, 1), log: new(lines)}
 	w.policy.Listeners = []route.Listener{{Name: "tls", Default: "nas"}}
 	w.server("nas", echo)
 	for host, backend := range hosts {
@@ -61,7 +62,7 @@ func newWorld(t *testing.T, loops int, hosts map[string]string) *world {
 		Limits: plenty,
 	}
 	var err error
-	w.proxy, err = New(Options{Loops: loops, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	w.proxy, err = New(Options{Loops: loops, Logger: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), w.log), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +155,24 @@ func echo(s *server, c *net.TCPConn) {
 		return
 	}
 	c.Write(append([]byte(s.name+":"), received...))
+}
+
+// lines are what was written, of the log.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func freeAddress(t *testing.T) netip.AddrPort {

@@ -26,6 +26,7 @@ func (c *conn) peekRequest(l *loop, received []byte) (decided, done bool) {
 	case !complete:
 		return false, false
 	}
+	l.traces[c.index].name.set(head.host)
 	return true, c.forward(l, decideRequest(l.plan, &l.listeners[c.listener].Listener, &head, c.clientAddress()), received)
 }
 

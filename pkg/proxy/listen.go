@@ -94,10 +94,11 @@ type opening struct {
 	listener uint16
 }
 
-// configure makes the loop serve these listeners, in the order of their slots, and limits; opened sockets are new,
-// those at closed addresses are no longer wanted, kept ones may belong to another listener than before.
-func (l *loop) configure(listeners []Listener, limits Limits, opened []opening, kept map[netip.AddrPort]uint16) {
-	l.limits = limits
+// configure makes the loop serve these listeners, in the order of their slots, with the setup's limits; opened sockets
+// are new, those at closed addresses are no longer wanted, kept ones may belong to another listener than before.
+func (l *loop) configure(listeners []Listener, s Setup, opened []opening, kept map[netip.AddrPort]uint16) {
+	l.limits = s.Limits
+	l.follow(s.AccessLog)
 	for i, configured := range listeners {
 		if i == len(l.listeners) {
 			l.listeners = append(l.listeners, listener{})
@@ -164,7 +165,7 @@ func (l *loop) stop() {
 func (l *loop) abandon() {
 	l.conns.each(func(c *conn) {
 		if c.target >= 0 {
-			c.end(l, resultDrained)
+			c.end(l, resultDrained, byRouter)
 		} else {
 			c.close(l)
 		}

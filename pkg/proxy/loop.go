@@ -30,6 +30,7 @@ const (
 // timers is what a loop asks of its clock; *epoll.Loop provides it, tests let time pass by hand.
 type timers interface {
 	Now() uint32
+	Elapsed() time.Duration
 	SetTimer(id uint32, delay time.Duration)
 	ClearTimer(id uint32)
 }
@@ -42,6 +43,7 @@ type shared struct {
 	local       func(netip.Addr) bool
 	linked      func(a, b netip.Addr) bool
 	logger      *slog.Logger
+	ended       chan struct{} // a connection has ended that the access log wants; room for one
 }
 
 // A loop is one event loop with all its connections. Everything in it belongs to the loop's goroutine.
@@ -65,6 +67,7 @@ type loop struct {
 	conns          slab
 	routes         []*route.Route    // by the connection's index: what it was routed by
 	names          map[uint32]string // by the connection's index: what it asked for, where a wildcard took it
+	traces         []trace           // by the connection's index
 	oldest, newest uint32            // the list of unfinished hellos
 	peeking        int
 	again          []reference // connections to go on with
@@ -75,6 +78,7 @@ type loop struct {
 	pipes   pipes
 	hello   sni.ClientHello
 	peek    histogram
+	recent  recent
 }
 
 // A reference finds a connection, unless it is gone.
@@ -195,6 +199,7 @@ func (l *loop) contain(c *conn) {
 		}
 		l.release(c)
 	}()
+	c.note(l, 0, rejectFault, byRouter, nil)
 	c.close(l)
 }
 

@@ -223,6 +223,9 @@ func (s *fakeSocket) ready() {
 }
 
 func (f *fakeWorld) Now() uint32 { return f.now }
+func (f *fakeWorld) Elapsed() time.Duration {
+	return time.Duration(f.now) * time.Millisecond
+}
 func (f *fakeWorld) SetTimer(id uint32, delay time.Duration) {
 	f.timers[id] = f.now + uint32(delay/time.Millisecond)
 }
@@ -302,7 +305,7 @@ func runModel(t *testing.T, seed uint64) {
 		scratch: make([]byte, largeBuffer),
 	}
 	l.configure([]Listener{{Name: "tls", NonTLS: "default", InspectDelay: 5 * time.Second}},
-		Limits{MaxConnections: 100, PeekMemory: 1 << 20, DrainTimeout: time.Second}, nil, nil)
+		Setup{Limits: Limits{MaxConnections: 100, PeekMemory: 1 << 20, DrainTimeout: time.Second}}, nil, nil)
 	policy := route.Policy{
 		Listeners: []route.Listener{{Name: "tls", Default: "app"}},
 		Backends: []route.Backend{{Name: "app", Servers: []route.Server{

@@ -77,6 +77,7 @@ type Listener struct {
 type Setup struct {
 	Listeners []Listener
 	Limits    Limits
+	AccessLog bool // a line for each connection that ended, at most 31 a second; the rest is summed up by how it ended
 }
 
 // maxListeners bounds the names that listeners ever had.
@@ -118,9 +119,11 @@ func New(o Options) (*Proxy, error) {
 		o.Logger = slog.Default()
 	}
 	p := &Proxy{
-		shared: &shared{sources: newSources(), local: o.Local, linked: o.Linked, logger: o.Logger},
-		table:  new(route.Table),
-		open:   make(map[netip.AddrPort]uint16),
+		shared: &shared{
+			sources: newSources(), local: o.Local, linked: o.Linked, logger: o.Logger, ended: make(chan struct{}, 1),
+		},
+		table: new(route.Table),
+		open:  make(map[netip.AddrPort]uint16),
 	}
 	for range o.Loops {
 		l, err := newLoop(p.shared)
@@ -181,7 +184,7 @@ func (p *Proxy) Setup(s Setup) error {
 	for _, l := range s.Listeners {
 		listeners[slices.Index(slots, l.Name)] = l
 	}
-	p.onLoops(func(i int, l *loop) { l.configure(listeners, s.Limits, opened[i], wanted) })
+	p.onLoops(func(i int, l *loop) { l.configure(listeners, s, opened[i], wanted) })
 	p.adopt()
 	return nil
 }
@@ -235,6 +238,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 	checking, stopChecks := context.WithCancel(ctx)
 	var checks sync.WaitGroup
 	checks.Go(func() { p.pools.Check(checking, p.shared.logger) })
+	logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
+	var logs sync.WaitGroup
+	logs.Go(func() { p.logConnections(logging) })
 
 	select {
 	case <-ctx.Done():
@@ -244,6 +250,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 	p.stop()
 	loops.Wait()
 	checks.Wait()
+	stopLogging() // last: it has lines of connections that were ended just now
+	logs.Wait()
 	for _, l := range p.loops {
 		l.poll.Close()
 	}

@@ -17,6 +17,7 @@ const (
 func (c *conn) refuse(l *loop, d decision) (done bool) {
 	l.peekEnded(c)
 	l.listeners[c.listener].rejected[d.refused]++
+	c.note(l, 0, d.refused, byRouter, d.failure)
 	switch {
 	case l.listeners[c.listener].HTTP:
 		if d.answer != "" {
@@ -61,6 +62,11 @@ func (c *conn) linger(l *loop) (done bool) {
 // reject closes without a word.
 func (c *conn) reject(l *loop, why reason) (done bool) {
 	l.listeners[c.listener].rejected[why]++
+	by := byRouter
+	if why == rejectClosed {
+		by = byClient
+	}
+	c.note(l, 0, why, by, nil)
 	c.close(l)
 	return true
 }

@@ -34,13 +34,16 @@ func (c *conn) relay(l *loop) (done bool) {
 	}
 	down := c.pump(l, &c.down, serverSide)
 	switch {
-	case up == sourceBroke || down == sourceBroke || down == sinkBroke || c.severed && c.down.ended && !c.down.holds():
-		return c.end(l, resultReset)
+	case up == sourceBroke || down == sinkBroke:
+		return c.end(l, resultReset, byClient)
+	case down == sourceBroke || c.severed && c.down.ended && !c.down.holds():
+		return c.end(l, resultReset, byServer)
 	case c.up.finished && c.down.finished && c.single:
 		l.targets[c.target].count(c.listener, resultOK)
+		c.note(l, resultOK, accepted, byServer, nil)
 		return c.part(l)
 	case c.up.finished && c.down.finished:
-		return c.end(l, resultOK)
+		return c.end(l, resultOK, c.first)
 	}
 	if up == unfinished || down == unfinished {
 		l.goOn(c)
@@ -112,6 +115,12 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 		}
 		if n == 0 {
 			h.ended = true
+			if !other.ended {
+				c.first = byClient
+				if from == serverSide {
+					c.first = byServer
+				}
+			}
 			continue
 		}
 		if c.awaited && from == serverSide {

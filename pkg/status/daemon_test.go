@@ -15,6 +15,7 @@ type fakeDaemon struct {
 	status   Status
 	table    *route.Table
 	traffic  Traffic
+	recent   []Connection
 	reload   error
 	reloaded int
 
@@ -37,6 +38,12 @@ func (d *fakeDaemon) Traffic() Traffic {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.traffic
+}
+
+func (d *fakeDaemon) Recent() []Connection {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.recent
 }
 
 func (d *fakeDaemon) Reload(context.Context) error {
@@ -145,6 +152,17 @@ func busyDaemon(now time.Time) *fakeDaemon {
 			Peek:   Histogram{[]float64{.001, .01, .1, 1}, []uint64{12000, 300, 30, 14, 1}, 99.5},
 			Check:  Histogram{[]float64{.01, .1, 1}, []uint64{5400, 12, 0, 2}, 20.5},
 			Active: 18, Peeking: 2, PeekBytes: 3600, Limit: 4096,
+		},
+		recent: []Connection{
+			{Ended: now.Add(-2 * time.Second), Times: 1, Client: netip.MustParseAddrPort("203.0.113.5:51234"),
+				Listener: "https", Host: "app1.k8s.example.com", Backend: external,
+				Server: netip.MustParseAddrPort("192.168.0.3:443"), ToBackend: 1820, ToClient: 53_212,
+				HelloMS: 12, ConnectMS: 1, TotalMS: 5321, Result: "ok", By: "client"},
+			{Ended: now.Add(-time.Minute), Times: 40, Client: netip.MustParseAddrPort("[2001:db8::7]:4711"), Listener: "https",
+				Host: "shop.example.net", TotalMS: 3, Result: "refused", Reason: "no_route", By: "sniroute"},
+			{Ended: now.Add(-time.Hour), Times: 1, Client: netip.MustParseAddrPort("198.51.100.7:4000"), Listener: "https",
+				Host: "nas.example.com", Backend: nas, Server: netip.MustParseAddrPort("[fd00::2]:443"), HelloMS: 4,
+				TotalMS: 5004, Result: "refused", Reason: "no_server", By: "sniroute", Error: "connection refused"},
 		},
 	}
 }

@@ -77,6 +77,10 @@ func TestPageShowsEverything(t *testing.T) {
 		"http http open 0.0.0.0:8080 refused 17 none",
 		"home cluster in step https://192.168.0.10:6443", "demo manifests in step /etc/sniroute/manifests",
 		"3 names (hosts, told by signal)",
+		"203.0.113.5:51234 app1.k8s.example.com 2 s ago home/external/192.168.0.3 192.168.0.3:443 ended by the client 5.321s " +
+			"1.8 kB 53 kB",
+		"[2001:db8::7]:4711 shop.example.net 60 s ago refused: no_route, 40 times 3ms",
+		"refused: no_server (connection refused)",
 	} {
 		if !strings.Contains(text, withoutSpaces(want)) {
 			t.Errorf("the page does not say %q:\n%s", want, text)
@@ -122,6 +126,12 @@ func TestPageIsSafe(t *testing.T) {
 	for i := range evil.table.Refused {
 		r := &evil.table.Refused[i]
 		r.Host, r.Object, r.Detail, r.Source = hostile, hostile, hostile, hostile
+	}
+	for i := range evil.recent {
+		c := &evil.recent[i]
+		c.Host, c.Backend, c.Error, c.Reason = hostile, hostile, hostile, hostile
+		c.Result, calm.recent[i].Result = "refused", "refused"
+		calm.recent[i].Backend = "x"
 	}
 	for i := range evil.status.Sources {
 		evil.status.Sources[i].Warnings, evil.status.Sources[i].Where = []string{hostile}, hostile

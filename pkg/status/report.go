@@ -12,7 +12,8 @@ type Report struct {
 	Ready   bool     `json:"ready"`
 	Waiting []string `json:"waiting_for"` // why it is not ready
 	Status
-	Traffic Traffic `json:"traffic"`
+	Traffic Traffic      `json:"traffic"`
+	Recent  []Connection `json:"recent"` // the last connections that ended, the latest first
 }
 
 // An Explanation says, rule by rule, what happens to a name.
@@ -39,7 +40,9 @@ type Step struct {
 func ReportOf(d Daemon) Report {
 	s := d.Status().withLists()
 	waiting := Waiting(s)
-	return Report{Ready: len(waiting) == 0, Waiting: waiting, Status: s, Traffic: d.Traffic().withLists()}
+	return Report{
+		Ready: len(waiting) == 0, Waiting: waiting, Status: s, Traffic: d.Traffic().withLists(), Recent: orEmpty(d.Recent()),
+	}
 }
 
 // Waiting returns why the daemon is not ready, one sentence a reason; none when it is. It is ready when a configuration

@@ -36,6 +36,7 @@ type Daemon interface {
 	Status() Status
 	Table() *route.Table
 	Traffic() Traffic
+	Recent() []Connection // the last that ended, the latest first
 
 	// Reload reads the configuration again and returns what is wrong with it, in which case the old one stays.
 	Reload(ctx context.Context) error

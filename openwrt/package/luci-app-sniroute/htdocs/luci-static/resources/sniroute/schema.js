@@ -26,9 +26,9 @@ return baseclass.extend({
 					help: _('What is logged: this and what is graver')
 				},
 				{
-					name: 'access_log', kind: 'boolean', pending: true,
+					name: 'access_log', kind: 'boolean',
 					list: false, required: false, default: '0', secret: false,
-					help: _('1: one line for each connection')
+					help: _('1: a line in the log for each connection that ended; more than 30 a second are summed up')
 				},
 				{
 					name: 'status_listen', kind: 'listen',
