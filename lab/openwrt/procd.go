@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sniroute/sniroute/pkg/ubus"
 )
 
@@ -174,7 +176,7 @@ func (p *Procd) supervise(running *process) {
 	for {
 		cmd, err := p.command(running.instance)
 		if err == nil {
-			err = cmd.Start()
+			err = p.router.start(cmd)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "procd:", err)
@@ -205,7 +207,7 @@ func (p *Procd) supervise(running *process) {
 	}
 }
 
-// command makes the process that an instance describes. Jail, capabilities and limits it does not have.
+// command makes the process that an instance describes. Jail and limits it does not have.
 func (p *Procd) command(i Instance) (*exec.Cmd, error) {
 	var args []string
 	for _, word := range i["command"].([]any) {
@@ -228,8 +230,35 @@ func (p *Procd) command(i Instance) (*exec.Cmd, error) {
 	}
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: gid}
+		if file, ok := i["capabilities"].(string); ok {
+			if cmd.SysProcAttr.AmbientCaps, err = p.router.capabilities(file); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return cmd, nil
+}
+
+// capabilities reads which ones a program is to have, as ujail reads it; capabilities(7) has their numbers.
+func (r *Router) capabilities(file string) ([]uintptr, error) {
+	text, err := os.ReadFile(r.Path(file))
+	if err != nil {
+		return nil, err
+	}
+	var sets map[string][]string
+	if err := json.Unmarshal(text, &sets); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	numbers := map[string]uintptr{"CAP_NET_BIND_SERVICE": unix.CAP_NET_BIND_SERVICE, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN}
+	var list []uintptr
+	for _, name := range sets["ambient"] {
+		number, ok := numbers[name]
+		if !ok {
+			return nil, fmt.Errorf("%s: %s is not expected", file, name)
+		}
+		list = append(list, number)
+	}
+	return list, nil
 }
 
 // account looks a user up in /etc/passwd.

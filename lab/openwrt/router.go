@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/sniroute/sniroute/lab/netns"
 	"github.com/sniroute/sniroute/pkg/ubus"
 )
 
@@ -26,7 +27,8 @@ var doubles embed.FS
 type Router struct {
 	Dir string // the root
 
-	programs map[string]Program
+	programs  map[string]Program
+	namespace *netns.Namespace // where everything runs; nil: in that of the test
 
 	addresses map[string]string // of networks, for network_get_ipaddr and, with " 6" behind the name, for IPv6
 
@@ -151,7 +153,8 @@ func (r *Router) addForwarders(forwarder string) error {
 		return err
 	}
 	for _, name := range []string{
-		"/sbin/uci", "/bin/ubus", "/usr/bin/logger", "/usr/bin/sniroute", "/bin/chown", "/usr/bin/killall",
+		"/sbin/uci", "/bin/ubus", "/usr/bin/logger", "/usr/bin/sniroute", "/bin/chown", "/usr/bin/killall", "/sbin/ip",
+		"/usr/sbin/nft",
 	} {
 		if err := r.Forward(name); err != nil {
 			return err
@@ -222,6 +225,28 @@ func (r *Router) WriteFile(name, text string, mode fs.FileMode) error {
 	return os.Chmod(r.Path(name), mode)
 }
 
+// MoveTo has all that is run from now on run in a network namespace, with that machine's real ip and nft.
+func (r *Router) MoveTo(n *netns.Namespace) error {
+	r.namespace = n
+	for _, name := range []string{"/sbin/ip", "/usr/sbin/nft"} {
+		if err := os.Remove(r.Path(name)); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink("/bin/busybox", r.Path("/sbin/ip")); err != nil { // as OpenWrt has it
+		return err
+	}
+	return r.AddProgram("nft", "/usr/sbin/nft")
+}
+
+// start starts a command where everything runs.
+func (r *Router) start(cmd *exec.Cmd) error {
+	if r.namespace != nil {
+		return r.namespace.Start(cmd)
+	}
+	return cmd.Start()
+}
+
 // Run runs a command inside the root, in busybox's shell where it is a script. The error has what it printed to stderr.
 func (r *Router) Run(args ...string) (output string, err error) {
 	cmd := exec.Command(args[0], args[1:]...)
@@ -232,7 +257,11 @@ func (r *Router) Run(args ...string) (output string, err error) {
 	cmd.SysProcAttr = inside(r.Dir)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	err = r.start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
 		return stdout.String(), fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, stderr.String())
 	}
 	return stdout.String(), nil
@@ -307,7 +336,7 @@ func (r *Router) answer(c Call) (output string, code int) {
 		return r.ubus(args)
 	case "logger":
 		r.logged(args, c.Input)
-	case "killall":
+	case "killall", "ip", "nft":
 	case "chown":
 		return "", failed(r.chown(args))
 	case "network_get_ipaddr":

@@ -11,14 +11,15 @@ import (
 )
 
 // A backend with ClientSource sees its clients' own addresses without any header: the connection to the server borrows
-// the client's (IP_TRANSPARENT, ip(7)), with a port of its own, as HAProxy's `source 0.0.0.0 usesrc clientip` does. What
-// the server answers is addressed to the client. It has to come back through this router, where a rule of the firewall
-// finds that it belongs to such a socket, and a route leads it here instead of on to the client.
+// the client's (IP_TRANSPARENT, ip(7)) with a port of its own, as `source 0.0.0.0 usesrc clientip` does in HAProxy. The
+// server answers to the client. That has to come back through this router, where a rule of the firewall finds that it
+// is for such a socket, and a route leads it here instead of on to the client.
 //
 // Such a connection cannot come back to a listener of ours, as a connection from the router's own address could: the
 // listener's answer would go to the client, which knows nothing of it and breaks it off.
 
-// CanBorrow returns nil where the process may use addresses that are not the router's, and else what keeps it from that.
+// CanBorrow returns nil where the process may use addresses that are not the router's: CAP_NET_ADMIN allows it, and so
+// does CAP_NET_RAW. Otherwise the error is what keeps it from that.
 func CanBorrow() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -50,8 +51,8 @@ func (c *conn) dial(l *loop, to netip.AddrPort, options *route.BackendOptions) (
 	return l.sockets.connect(to)
 }
 
-// dialFailed counts a connect that failed. One with a client's address may have failed because of that address: a server,
-// or the firewall in front of it, bans a client. For the others it is up.
+// dialFailed counts a connect that failed. One with a client's address may have failed because of that address: a
+// server, or the firewall in front of it, bans a client. For the others it is up.
 func (c *conn) dialFailed(l *loop, server int, why error) {
 	t := l.targets[c.target]
 	if !c.borrowed {
@@ -69,9 +70,8 @@ func (c *conn) dialFailed(l *loop, server int, why error) {
 // unansweredInARow is how many borrowed addresses in a row have to fail before something is said about it.
 const unansweredInARow = 3
 
-// connectFrom is connect from an address that need not be ours. The port is chosen by the kernel when it knows where the
-// connection goes (IP_BIND_ADDRESS_NO_PORT), so that one client can have more connections than there are ports, to
-// several servers.
+// connectFrom is connect from an address that need not be ours. The kernel chooses the port when it knows where the
+// connection goes (IP_BIND_ADDRESS_NO_PORT): it is free as long as no connection to the same server has it.
 func (kernel) connectFrom(from netip.Addr, to netip.AddrPort) (int32, unix.Errno) {
 	var a, own address
 	family := a.set(to)
