@@ -63,7 +63,8 @@ return baseclass.extend({
 	// What is wrong and what mends it. kind is bad or warn.
 	problem(kind, what, remedy) {
 		return E('li', { 'class': kind }, [
-			E('strong', {}, [ (kind == 'bad') ? _('Problem: ') : _('Warning: ') ]),
+			E('strong', {}, [ (kind == 'bad') ? _('Problem:') : _('Warning:') ]),
+			' ',
 			E('span', {}, [ what ]),
 			remedy ? E('div', { 'class': 'sniroute-remedy' }, [ remedy ]) : null
 		]);

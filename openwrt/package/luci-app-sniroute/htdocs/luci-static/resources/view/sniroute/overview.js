@@ -207,7 +207,7 @@ function renderExposed(table) {
 		exposed.length ? E('ul', { 'class': 'sniroute-hosts' }, shown.map(r => E('li', {}, [ words.safe(r.host) ])))
 			: E('p', {}, [ _('No host is exposed.') ]),
 		E('p', {}, [
-			exposed.length > shown.length ? _('and %d more: ').format(exposed.length - shown.length) : '',
+			exposed.length > shown.length ? _('and %d more:').format(exposed.length - shown.length) + ' ' : '',
 			E('a', { 'href': L.url('admin/services/sniroute/routes'), 'id': 'sniroute-all' }, [ _('All routes') ])
 		]));
 }

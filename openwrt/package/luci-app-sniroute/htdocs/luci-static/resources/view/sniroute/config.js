@@ -1,0 +1,208 @@
+'use strict';
+'require view';
+'require form';
+'require uci';
+'require ui';
+'require dom';
+'require sniroute.beside as beside';
+'require sniroute.bus as bus';
+'require sniroute.enroller as enroller';
+'require sniroute.fields as fields';
+'require sniroute.file as file';
+'require sniroute.importer as importer';
+'require sniroute.judge as judge';
+'require sniroute.parts as parts';
+'require sniroute.schema as schema';
+'require sniroute.titles as titles';
+'require sniroute.words as words';
+
+const CONFIG = 'sniroute';
+
+// What the tables show; the dialogs have all.
+const columns = {
+	listener: [ 'proto', 'listen', 'wan_port', 'default_backend' ],
+	backend: [ 'server', 'balance', 'check' ],
+	route: [ 'host', 'backend', 'expose' ],
+	cluster: [ 'server', 'domain' ],
+	class: [ 'cluster', 'class', 'expose' ],
+	manifests: [ 'path', 'domain' ]
+};
+
+// Sections that others refer to come first, as in a file that is written by hand.
+const nothingSeen = { classes: [], gateways: [], namespaces: [], addresses: [], hosts: [] };
+
+return view.extend({
+	load() {
+		return Promise.all([
+			uci.load(CONFIG),
+			bus.seen().then(seen => ({ ...nothingSeen, ...seen }), () => nothingSeen)
+		]).then(([ , seen ]) => {
+			this.seen = seen;
+
+			for (const section of schema.sections)
+				if (section.only && uci.get(CONFIG, section.only) == null)
+					uci.add(CONFIG, section.type, section.only);
+
+			return judge.begin();
+		});
+	},
+
+	render(problems) {
+		const map = new form.Map(CONFIG, _('Configuration'));
+		const suggestions = (type, name) => this.suggestions(type, name);
+
+		map.tabbed = true;
+		map.problems = problems;
+		judge.attach(map, suggestions);
+
+		// Saves what change does to the configuration besides what the form says.
+		map.saveWith = change => {
+			const before = file.snapshot();
+
+			change();
+
+			return map.save(null, true).catch(error => {
+				file.restore(before);
+
+				throw error;
+			});
+		};
+
+		for (const section of schema.sections)
+			if (section.only)
+				this.addNamed(map, section);
+			else
+				this.addGrid(map, section, suggestions);
+
+		this.map = map;
+
+		return map.render().then(node => E('div', { 'class': 'sniroute' }, [ node, this.renderTools(map) ]));
+	},
+
+	suggestions(type, name) {
+		const option = schema.sections.find(s => s.type == type)?.options.find(o => o.name == name);
+
+		return option ? fields.suggest(option, this.seen) : [];
+	},
+
+	addNamed(map, section) {
+		const s = map.section(form.NamedSection, section.only, section.type, titles.sections(section.type), section.help);
+
+		s.hidetitle = true;
+		this.addOptions(s, section);
+	},
+
+	addGrid(map, section, suggestions) {
+		const s = map.section(form.GridSection, section.type, titles.sections(section.type), section.help);
+
+		s.hidetitle = true;
+		s.addremove = true;
+		s.anonymous = false;
+		s.sectiontitle = sid => uci.get(CONFIG, sid)?.['.anonymous'] ? _('without a name') : sid;
+		s.modaltitle = sid => '%s %s'.format(titles.section(section.type), s.sectiontitle(sid));
+		s.actionstitle = _('Actions');
+		s.renderSectionPlaceholder = () => E('em', {}, [ _('None yet.') ]);
+		s.addModalOptions = modal => judge.attach(modal.map, suggestions);
+
+		s.renderSectionAdd = function(extra) {
+			const node = form.GridSection.prototype.renderSectionAdd.call(this, extra);
+			const input = node.querySelector('input');
+
+			input.setAttribute('aria-label', _('Name of a new section: %s').format(titles.section(section.type)));
+			input.setAttribute('placeholder', _('name'));
+			input.setAttribute('autocapitalize', 'none');
+			input.setAttribute('spellcheck', 'false');
+			input.addEventListener('keydown', ev => {
+				if (ev.key == 'Enter')
+					node.querySelector('.cbi-button-add').click();
+			});
+
+			return node;
+		};
+
+		s.handleAdd = function(ev, name) {
+			if (uci.get(CONFIG, name) == null)
+				return form.GridSection.prototype.handleAdd.call(this, ev, name);
+
+			beside.show(map, [], _('There is a section called %s already.').format(name));
+
+			return Promise.resolve();
+		};
+
+		s.handleRemove = function(sid) {
+			return map.saveWith(() => uci.remove(CONFIG, sid)).catch(() => {});
+		};
+
+		if (section.type == 'class')
+			this.addOrder(map, s);
+
+		this.addOptions(s, section, columns[section.type]);
+	},
+
+	// Buttons that move a section before the one above it: of classes, the first that matches wins.
+	addOrder(map, s) {
+		s.renderRowActions = function(sid) {
+			const node = form.GridSection.prototype.renderRowActions.call(this, sid);
+			const sids = this.cfgsections();
+			const at = sids.indexOf(sid);
+
+			const button = (sign, title, to, after) => E('button', {
+				'class': 'btn cbi-button cbi-button-neutral', 'title': title, 'aria-label': '%s: %s'.format(title, sid),
+				'disabled': (map.readonly || sids[to] == null) || null,
+				'click': ui.createHandlerFn(this, () => map.saveWith(() => uci.move(CONFIG, sid, sids[to], after)).catch(() => {}))
+			}, [ sign ]);
+
+			node.lastElementChild.prepend(button('↑', _('Move up'), at - 1, false), ' ',
+				button('↓', _('Move down'), at + 1, true), ' ');
+
+			return node;
+		};
+	},
+
+	addOptions(s, section, shown) {
+		for (const [ name, title, options ] of titles.groups(section)) {
+			s.tab(name, title);
+
+			for (const option of options) {
+				const o = fields.add(s, section.type, option, name);
+
+				if (shown)
+					o.modalonly = !shown.includes(option.name);
+			}
+		}
+	},
+
+	renderTools(map) {
+		const tool = (title, text, dialog) => E('div', {}, [
+			E('button', {
+				'class': 'btn cbi-button cbi-button-action', 'type': 'button', 'disabled': map.readonly || null,
+				'click': () => dialog.open(map)
+			}, [ title ]),
+			E('span', {}, [ text ])
+		]);
+
+		return E('div', { 'class': 'cbi-section sniroute-tools' }, [
+			E('h3', {}, [ _('Bring in') ]),
+			tool(_('Enrol a cluster …'), _('Paste the Secret of its account; nothing is exposed by that.'), enroller),
+			tool(_('Import an haproxy.cfg …'), _('Paste it; the sections that do the same are added.'), importer)
+		]);
+	},
+
+	// What a form refused is shown in it; there is nothing more to say.
+	handleSave(ev) {
+		return this.map.save(null, true).then(() => this.sayUnchecked(), () => Promise.resolve());
+	},
+
+	handleSaveApply(ev, mode) {
+		return this.map.save(null, true).then(() => {
+			this.sayUnchecked();
+
+			return ui.changes.apply(mode == '0');
+		}, () => Promise.resolve());
+	},
+
+	sayUnchecked() {
+		if (this.map.unchecked)
+			ui.addNotification(null, [ E('p', {}, [ this.map.unchecked ]) ], 'warning');
+	}
+});
