@@ -250,6 +250,11 @@ func TestReload(t *testing.T) {
 	if before == after || len(after.Instances) != 1 {
 		t.Errorf("reload leaves %+v", after)
 	}
+	write(t, r, "/etc/config/sniroute", plain+"\nconfig backend 'b'\n\toption source 'client'\n", 0o644)
+	if got := reload(); !slices.Equal(got, []string{"procd_close_service", "procd_set_config_changed firewall"}) {
+		t.Errorf("reload with other rights, for which procd starts it again: %q", got)
+	}
+	after = r.Service("sniroute")
 	r.Play("sniroute", refuse)
 	if got := reload(); !slices.Equal(got, []string{hangup}) {
 		t.Errorf("reload of a bad configuration: %q", got)
