@@ -35,6 +35,7 @@ func policyOf(c *config.Config) route.Policy {
 	for _, s := range c.Listeners {
 		p.Listeners = append(p.Listeners, route.Listener{
 			Name: s.Name, Default: s.DefaultBackend, RoutesHTTP: s.HTTP && s.HTTPRoute,
+			ProvesInternal: s.HTTP && s.ACMEInternal,
 		})
 	}
 	p.Router.APIServers, p.Router.APINames = configuredAPIServers(c.Clusters)

@@ -55,10 +55,13 @@ func decideRequest(p *plan, l *Listener, head *requestHead, client netip.Addr) d
 		string(head.target)+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
 
-// decideChallenge sends a challenge to the solver that stands for the host, or to the host's own backend.
+// decideChallenge sends a challenge to the solver that stands for the host, or to the host's own servers.
 func decideChallenge(p *plan, l *Listener, head *requestHead, r *route.Route, client netip.Addr) decision {
 	challenge := p.table.Challenge(head.host)
 	if challenge == nil {
+		if r != nil && !r.Exposed && l.ACMEInternal && len(r.Challenge) > 0 {
+			return decision{backend: p.solvers[r.Host]}
+		}
 		return decideHTTP(p, l, r, client)
 	}
 	exposed := challenge.Exposed

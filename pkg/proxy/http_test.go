@@ -148,6 +148,7 @@ func get(host, path string) string { return "GET " + path + " HTTP/1.1\r\nHost: 
 
 func TestACME(t *testing.T) {
 	w, port := httpWorld(t)
+	w.policy.Static = append(w.policy.Static, route.Static{Name: "lan", Hosts: []string{"lan.example.com", "*.lan.example.com"}})
 	table := route.Build(&w.policy, nil)
 	solver := []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port("solver"))}
 	table.Challenges = []route.Challenge{
@@ -155,6 +156,11 @@ func TestACME(t *testing.T) {
 		{Host: "internal.example.com", Servers: solver, Exposed: true}, // the route decides
 		{Host: "new.example.com", Servers: solver, Exposed: true},
 		{Host: "secret.example.com", Servers: solver},
+	}
+	for i := range table.Routes {
+		if r := &table.Routes[i]; r.Source == "lan" {
+			r.Challenge = solver
+		}
 	}
 	const path = "/.well-known/acme-challenge/"
 	for _, internal := range []bool{false, true} {
@@ -174,10 +180,15 @@ func TestACME(t *testing.T) {
 		if internal {
 			check(get("internal.example.com", path+"x"), 200, "solver internal.example.com"+path+"x ")
 			check(get("secret.example.com", path+"x"), 200, "solver secret.example.com"+path+"x ")
+			check(get("lan.example.com", path+"x"), 200, "solver lan.example.com"+path+"x ")
+			check(get("a.LAN.example.com", path+"x"), 200, "solver a.LAN.example.com"+path+"x ")
 		} else {
+			check(get("lan.example.com", path+"x"), 404, "")
+			check(get("a.lan.example.com", path+"x"), 404, "")
 			check(get("internal.example.com", path+"x"), 404, "")
 			check(get("secret.example.com", path+"x"), 404, "")
 		}
+		check(get("lan.example.com", "/x"), 308, "https://lan.example.com:8443/x")
 		for _, no := range []string{path, path + "x/y", path + "../x", path + "x?y", "/"} {
 			check(get("app.example.com", no), 308, "https://app.example.com:8443"+no)
 		}

@@ -15,7 +15,7 @@ type plan struct {
 	table    *route.Table
 	backends []route.Backend
 	http     []int          // by index of the table's backends: where plain HTTP goes, or NoBackend
-	solvers  map[string]int // by host: where challenges go while a solver stands for it
+	solvers  map[string]int // by host: where challenges go while a solver stands for it, or if it is not exposed
 }
 
 // solverOptions are those of a backend that nobody configured.
@@ -40,15 +40,23 @@ func planOf(table *route.Table, withHTTP bool) *plan {
 		return p
 	}
 	byName := make(map[string]int)
-	for i := range table.Challenges {
-		solver := solverOf(&table.Challenges[i])
+	solve := func(host string, servers []netip.AddrPort) {
+		solver := solverOf(servers)
 		at, ok := byName[solver.Name]
 		if !ok {
 			at = len(p.backends)
 			byName[solver.Name] = at
 			p.backends = append(p.backends, solver)
 		}
-		p.solvers[table.Challenges[i].Host] = at
+		p.solvers[host] = at
+	}
+	for i := range table.Routes {
+		if r := &table.Routes[i]; len(r.Challenge) > 0 {
+			solve(r.Host, r.Challenge)
+		}
+	}
+	for i := range table.Challenges { // a solver comes before the host's own servers
+		solve(table.Challenges[i].Host, table.Challenges[i].Servers)
 	}
 	return p
 }
@@ -65,11 +73,11 @@ func plainHTTP(b *route.Backend) route.Backend {
 }
 
 // solverOf returns the backend of a challenge, named by its servers, which many challenges share.
-func solverOf(c *route.Challenge) route.Backend {
+func solverOf(servers []netip.AddrPort) route.Backend {
 	b := route.Backend{Options: solverOptions}
 	var name strings.Builder
 	name.WriteString("acme")
-	for _, address := range c.Servers {
+	for _, address := range servers {
 		name.WriteString("/" + address.String())
 		b.Servers = append(b.Servers, route.Server{Address: address, Weight: 1})
 	}

@@ -85,6 +85,9 @@ func Build(p *Policy, claims []Claim) *Table {
 		names:      r.names,
 	}
 	for i, d := range drafts {
+		if p.provesInternal() {
+			d.prove()
+		}
 		t.Routes[i] = d.Route
 	}
 	for _, l := range p.Listeners {

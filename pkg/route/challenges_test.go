@@ -2,6 +2,8 @@ package route
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -83,5 +85,53 @@ func TestChallenges(t *testing.T) {
 	name := []byte("x.k8s.example.com")
 	if n := testing.AllocsPerRun(100, func() { table.Challenge(name) }); n != 0 {
 		t.Errorf("Challenge: %v allocations", n)
+	}
+}
+
+// A host that is not exposed proves itself at its own address, where a listener lets it.
+func TestChallengesOfInternalHosts(t *testing.T) {
+	p := home()
+	p.Sources[0].RefuseShared, p.Sources[0].Wildcards = true, true
+	p.Backends = append(p.Backends, Backend{Name: "old", HTTPPort: 8080, Servers: []Server{
+		{Address: netip.MustParseAddrPort("192.168.0.8:443"), Weight: 1},
+	}})
+	p.Static = []Static{
+		{Name: "lan", Hosts: []string{"lan.example.com"}, DNS: []netip.Addr{netip.MustParseAddr("192.168.0.9")}},
+		{Name: "back", Hosts: []string{"back.example.com"}, Backend: "old"},
+		{Name: "nowhere", Hosts: []string{"nowhere.example.com"}},
+		{Name: "acme", Hosts: []string{"lan.example.com"}, ALPN: "acme-tls/1",
+			DNS: []netip.Addr{netip.MustParseAddr("192.168.0.6")}},
+	}
+	claims := aged(
+		claim("Ingress a/web", "web.k8s.example.com", "192.168.0.3"),
+		claim("Ingress a/wiki", "wiki.k8s.example.com", "192.168.0.5", "fd00::5").class("int"),
+		claim("Ingress a/wild", "*.w.k8s.example.com", "192.168.0.5").class("int"),
+		claim("Service a/tls", "tls.k8s.example.com", "192.168.0.6").class("int").
+			with(func(c *Claim) { c.Ports = []uint16{443} }),
+		claim("Ingress a/meets", "meets.k8s.example.com", "192.168.0.4"),
+		claim("Ingress a/inside", "inside.k8s.example.com", "192.168.0.4").class("int"),
+	)
+	for _, proves := range []bool{false, true} {
+		p.Listeners[0].ProvesInternal = proves
+		got := map[string]string{}
+		for _, r := range Build(p, claims).Routes {
+			if len(r.Challenge) > 0 {
+				got[r.Host] = fmt.Sprint(r.Challenge)
+			}
+		}
+		want := map[string]string{}
+		if proves {
+			want = map[string]string{
+				"lan.example.com":        "[192.168.0.9:80]",
+				"back.example.com":       "[192.168.0.8:8080]",
+				"wiki.k8s.example.com":   "[192.168.0.5:80 [fd00::5]:80]",
+				"*.w.k8s.example.com":    "[192.168.0.5:80]",
+				"meets.k8s.example.com":  "[192.168.0.4:80]", // internal, since it shares an address with one that is
+				"inside.k8s.example.com": "[192.168.0.4:80]",
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("with %v, challenges go to %v, want %v", proves, got, want)
+		}
 	}
 }

@@ -10,10 +10,12 @@ type draft struct {
 	Route
 	backend string // its name, where the route is exposed
 
+	plain []netip.AddrPort // where a static route that is not exposed has plain HTTP
+
 	// Where connections from the WAN would go, and where what only the LAN may have is served.
 	outside, inside []netip.AddrPort
 
-	lead         *candidate // of a claim that is exposed
+	lead         *candidate // the claim that decides; nil for a static route
 	refuseShared bool       // sharing an address makes it internal, instead of a warning
 }
 
@@ -31,6 +33,7 @@ func (e *entry) draft(s *source, http bool) *draft {
 			Object:   clip(lead.Object.String(), maxObject),
 			except:   e.except,
 		},
+		lead:         lead,
 		refuseShared: s.RefuseShared,
 	}
 	if lead.class != nil {
@@ -39,7 +42,6 @@ func (e *entry) draft(s *source, http bool) *draft {
 	if e.exposed != nil {
 		class := e.exposed.class
 		d.Exposed = true
-		d.lead = e.exposed
 		d.Listeners = slices.Clone(class.Listeners)
 		d.Allow = slices.Clone(class.Allow)
 		d.Deny = slices.Clone(class.Deny)
@@ -51,6 +53,17 @@ func (e *entry) draft(s *source, http bool) *draft {
 	e.answer(d, s.PreferExposed)
 	d.Merged = e.objects(d.Object)
 	return d
+}
+
+// prove sets where challenges for a host that is not exposed go: to its own servers.
+func (d *draft) prove() {
+	switch {
+	case d.Exposed || d.ALPN != "":
+	case d.lead == nil:
+		d.Challenge = d.plain
+	case d.lead.http != 0:
+		d.Challenge = endpoints(d.lead.addresses, d.lead.http)
+	}
 }
 
 // answer sets what the LAN's DNS answers.

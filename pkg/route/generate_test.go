@@ -89,7 +89,7 @@ func generate(c choices) (*Policy, []Claim) {
 		},
 	}
 	if c.n(4) == 0 {
-		p.Listeners[1].RoutesHTTP = true
+		p.Listeners[1].RoutesHTTP, p.Listeners[1].ProvesInternal = true, true
 	}
 	if c.n(4) == 0 {
 		p.Router.LocalNames = []string{pick(c, exactHosts)}

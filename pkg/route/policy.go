@@ -83,6 +83,9 @@ type Listener struct {
 	// RoutesHTTP says that it forwards plain HTTP by Host to the HTTP ports of exposed hosts. Addresses are then shared
 	// where HTTP ports meet too. (Challenges alone reach nothing that a host could want to hide.)
 	RoutesHTTP bool
+
+	// ProvesInternal says that HTTP-01 challenges for hosts that are not exposed pass it.
+	ProvesInternal bool
 }
 
 // A Router is what must never be claimed or dialled because it is the router's own.

@@ -140,6 +140,9 @@ func checkShape(table *Table) string {
 		if !r.Exposed && (r.Listeners != nil || r.Allow != nil || r.Deny != nil) {
 			return r.Host + ": is not exposed, and yet serves"
 		}
+		if r.Exposed && r.Challenge != nil {
+			return r.Host + ": is exposed, and yet has challenges of its own"
+		}
 		if slices.Contains(r.Merged, r.Object) || !slices.IsSorted(r.Merged) {
 			return r.Host + ": merged is wrong"
 		}

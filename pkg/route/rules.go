@@ -13,6 +13,11 @@ type rules struct {
 	static  staticHosts
 }
 
+// provesInternal reports whether challenges for hosts that are not exposed pass anywhere.
+func (p *Policy) provesInternal() bool {
+	return slices.ContainsFunc(p.Listeners, func(l Listener) bool { return l.ProvesInternal })
+}
+
 // routesHTTP reports whether plain HTTP is forwarded by Host anywhere.
 func (p *Policy) routesHTTP() bool {
 	return slices.ContainsFunc(p.Listeners, func(l Listener) bool { return l.RoutesHTTP })

@@ -102,9 +102,12 @@ func (s *Static) draft(host string, b *Backend, http bool) *draft {
 		d.backend = b.Name
 		d.outside = b.served(http)
 	} else {
-		d.inside = endpoints(d.DNS, 443)
+		d.inside, d.plain = endpoints(d.DNS, 443), endpoints(d.DNS, 80)
 		if http {
-			d.inside = append(d.inside, endpoints(d.DNS, 80)...)
+			d.inside = append(d.inside, d.plain...)
+		}
+		if b != nil && b.HTTPPort != 0 {
+			d.plain = b.plain()
 		}
 	}
 	return d
@@ -115,9 +118,18 @@ func (b *Backend) served(http bool) []netip.AddrPort {
 	var list []netip.AddrPort
 	for _, s := range b.Servers {
 		list = append(list, s.Address)
-		if http && b.HTTPPort != 0 {
-			list = append(list, netip.AddrPortFrom(s.Address.Addr(), b.HTTPPort))
-		}
+	}
+	if http && b.HTTPPort != 0 {
+		list = append(list, b.plain()...)
+	}
+	return list
+}
+
+// plain returns where plain HTTP goes.
+func (b *Backend) plain() []netip.AddrPort {
+	list := make([]netip.AddrPort, len(b.Servers))
+	for i, s := range b.Servers {
+		list[i] = netip.AddrPortFrom(s.Address.Addr(), b.HTTPPort)
 	}
 	return list
 }

@@ -40,6 +40,10 @@ type Route struct {
 	Allow     []netip.Prefix
 	Deny      []netip.Prefix
 
+	// Challenge is where HTTP-01 challenges for a host that is not exposed go, where a listener lets them pass and no
+	// solver stands.
+	Challenge []netip.AddrPort
+
 	static bool     // written by hand
 	except []string // of a claim's wildcard: domains below it that another namespace holds, and the LAN's own
 	dnsWhy string   // why DNS is empty, or answers another object's addresses

@@ -96,7 +96,8 @@ func ExplanationOf(d Daemon, name string) Explanation {
 // httpSteps says what a plain-HTTP listener does with a host that TLS would be routed by the steps for. A challenge is
 // solved where nothing but it is claimed, so it comes first.
 func httpSteps(mode string, forTLS []Step, challenge *route.Challenge) []Step {
-	solver := Step{"ACME challenges", false, "no solver stands: they go where TLS goes, to the HTTP port"}
+	solver := Step{"ACME challenges", false, "no solver stands: they go to the HTTP port of the host's own servers, if it" +
+		" is exposed or the listener has acme_internal"}
 	if challenge != nil {
 		solver.Detail = "go to the solver, " + challenge.Object + " of " + challenge.Source
 		if !challenge.Exposed {
