@@ -1,0 +1,331 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sniroute/sniroute/lab/house"
+	"github.com/sniroute/sniroute/lab/netns"
+	"github.com/sniroute/sniroute/pkg/status"
+)
+
+// binaryVariable tells the restarted program where the daemon was built.
+const binaryVariable = "SNIROUTE_PEERS_BINARY"
+
+func TestMain(m *testing.M) {
+	if !netns.Isolated() { // outside, where the go command may need a network
+		folder, err := os.MkdirTemp("", "peers")
+		if err != nil {
+			fail(err)
+		}
+		binary := filepath.Join(folder, "sniroute")
+		build := exec.Command("go", append(buildFlags(), "-o", binary, "github.com/sniroute/sniroute/cmd/sniroute")...)
+		if out, err := build.CombinedOutput(); err != nil {
+			fail(fmt.Errorf("building the daemon: %w\n%s", err, out))
+		}
+		os.Setenv(binaryVariable, binary)
+	}
+	if err := netns.Isolate(); err != nil {
+		fail(err)
+	}
+	code := m.Run()
+	os.RemoveAll(filepath.Dir(os.Getenv(binaryVariable)))
+	os.Exit(code)
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// A home is a house in which the daemon is tried.
+type home struct {
+	*house.House
+	t      *testing.T
+	ctx    context.Context
+	binary string
+	daemon *house.Service
+}
+
+// patience is how long a test waits for what must happen; it says nothing about speed.
+const patience = 3 * time.Minute
+
+// build makes a house. Its router lets IPv6 in on ports 80 and 443 as well, as with wan_ipv6.
+func build(t *testing.T) *home {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	h, err := house.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := &home{House: h, t: t, ctx: ctx, binary: os.Getenv(binaryVariable)}
+	t.Cleanup(func() {
+		home.checkLog()
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	home.must(h.Router.Firewall(`table inet fw4 {
+		chain dstnat {
+			iifname "wan" meta nfproto ipv6 tcp dport 443 redirect to :8443
+			iifname "wan" meta nfproto ipv6 tcp dport 80 redirect to :8080
+		}
+	}`))
+	return home
+}
+
+func (h *home) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// path returns that of a file of the house.
+func (h *home) path(name string) string { return filepath.Join(h.Dir, name) }
+
+// write writes a file of the house, whole or not at all.
+func (h *home) write(name, text string) string {
+	h.t.Helper()
+	path := h.path(name)
+	h.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	h.must(os.WriteFile(path+".new", []byte(text), 0o600))
+	h.must(os.Rename(path+".new", path))
+	return path
+}
+
+func (h *home) read(path string) string {
+	h.t.Helper()
+	text, err := os.ReadFile(path)
+	h.must(err)
+	return string(text)
+}
+
+// common stands at the head of every configuration.
+const common = `
+config sniroute 'main'
+	option control '%[1]s/sniroute/control.sock'
+	option state_file '%[1]s/sniroute/state.json'
+	option connection_rate_per_source '0'
+config dns 'dns'
+	option enabled '0'
+`
+
+// configure writes the daemon's configuration, of which %[1]s is the folder of the house.
+func (h *home) configure(text string) {
+	h.t.Helper()
+	h.must(h.Configure(strings.ReplaceAll(common+text, "%[1]s", h.Dir)))
+}
+
+// start configures and starts the daemon.
+func (h *home) start(text string) {
+	h.t.Helper()
+	h.must(os.MkdirAll(h.path("sniroute"), 0o750))
+	h.configure(text)
+	var err error
+	h.daemon, err = h.StartDaemon(h.ctx, h.binary)
+	h.must(err)
+}
+
+// reload changes the configuration and returns when it is the one in force.
+func (h *home) reload(text string) {
+	h.t.Helper()
+	before := h.status().Config.Changed
+	h.configure(text)
+	h.must(h.daemon.Signal(syscall.SIGHUP))
+	h.until("the new configuration is in force", func() bool {
+		c := h.status().Config
+		return c.OK && c.Changed != before
+	})
+}
+
+func (h *home) status() (s status.Report) {
+	h.t.Helper()
+	out, err := h.Ask(h.ctx, h.binary, "status", "-json")
+	h.must(err)
+	h.must(json.Unmarshal(out, &s))
+	return s
+}
+
+// check returns what `sniroute check` says of the configuration.
+func (h *home) check() string {
+	h.t.Helper()
+	out, err := exec.CommandContext(h.ctx, h.binary, "check", "-c", h.path(house.ConfigDir)).CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("check: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// rejected returns how many connections a listener refused, by reason.
+func (h *home) rejected(listener string) map[string]uint64 {
+	h.t.Helper()
+	for _, l := range h.status().Traffic.Listeners {
+		if l.Name == listener {
+			return l.Rejected
+		}
+	}
+	h.t.Fatalf("no listener %s", listener)
+	return nil
+}
+
+// backend returns the counters of a backend.
+func (h *home) backend(name string) status.BackendTraffic {
+	h.t.Helper()
+	for _, b := range h.status().Traffic.Backends {
+		if b.Name == name {
+			return b
+		}
+	}
+	h.t.Fatalf("no backend %s", name)
+	return status.BackendTraffic{}
+}
+
+func (h *home) until(what string, holds func() bool) {
+	h.t.Helper()
+	for !holds() {
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-h.ctx.Done():
+			h.t.Fatalf("it does not come to pass that %s", what)
+		}
+	}
+}
+
+// run runs a program on a host and returns what it printed on both outputs.
+func (h *home) run(host *house.Host, program string, arguments ...string) (string, error) {
+	cmd := exec.CommandContext(h.ctx, program, arguments...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := host.Run(cmd)
+	return strings.TrimSpace(out.String()), err
+}
+
+// serve starts a server on a host and returns when it listens on that port.
+func (h *home) serve(host *house.Host, port uint16, name, program string, arguments ...string) *house.Service {
+	h.t.Helper()
+	s, err := h.Start(host, name, program, arguments...)
+	h.must(err)
+	h.must(s.Ready(h.ctx, func(ctx context.Context) error {
+		conn, err := host.Dial(ctx, "tcp", netip.AddrPortFrom(host.IPv4, port).String())
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}))
+	return s
+}
+
+// nginx starts one with more than a web server's usual configuration: blocks of the outermost level. %[1]s in it is the
+// server's own folder.
+func (h *home) nginx(host *house.Host, port uint16, blocks string) *house.Service {
+	h.t.Helper()
+	name := "nginx-" + host.Name
+	dir := h.path(name)
+	h.write(name+"/nginx.conf", strings.ReplaceAll(`
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+worker_processes 1;
+user root root;
+pid %[1]s/nginx.pid;
+error_log %[1]s/error.log info;
+events { worker_connections 1024; }
+`+blocks, "%[1]s", dir))
+	return h.serve(host, port, name, "nginx", "-p", dir, "-e", filepath.Join(dir, "error.log"), "-c", "nginx.conf")
+}
+
+// web is the head of nginx's http block.
+const web = `
+	access_log off;
+	client_body_temp_path %[1]s/body;
+	proxy_temp_path %[1]s/proxy;
+	fastcgi_temp_path %[1]s/fastcgi;
+	uwsgi_temp_path %[1]s/uwsgi;
+	scgi_temp_path %[1]s/scgi;
+`
+
+// haproxy starts one with these sections.
+func (h *home) haproxy(host *house.Host, port uint16, sections string) *house.Service {
+	h.t.Helper()
+	path := h.write("haproxy-"+host.Name+".cfg", `
+global
+	log stdout format raw local0
+defaults
+	log global
+	option dontlognull
+	timeout connect 5s
+	timeout client 30s
+	timeout server 30s
+`+sections)
+	return h.serve(host, port, "haproxy-"+host.Name, "haproxy", "-db", "-f", path)
+}
+
+// certificate returns the file of a host's certificate and key.
+func (h *home) certificate(host string) string {
+	h.t.Helper()
+	path, err := h.Authority.Issue(host)
+	h.must(err)
+	return path
+}
+
+// An answer is what curl got, and from which address and port it asked.
+type answer struct {
+	body string
+	from netip.AddrPort
+	err  error
+}
+
+// curl fetches a URL, whose host is looked for at an address that is given.
+func (h *home) curl(from *house.Host, at netip.AddrPort, url string, arguments ...string) answer {
+	h.t.Helper()
+	arguments = append([]string{"-sS", "--max-time", "20", "--cacert", h.Authority.File,
+		"--connect-to", "::" + at.String(), "-w", `%{stderr}%{local_ip} %{local_port} `, url}, arguments...)
+	cmd := exec.CommandContext(h.ctx, "curl", arguments...)
+	var out, side strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &side
+	err := from.Run(cmd)
+	if err != nil {
+		return answer{err: fmt.Errorf("curl %s: %w: %s", url, err, side.String())}
+	}
+	address, port, _ := strings.Cut(strings.TrimSpace(side.String()), " ")
+	client, err := netip.ParseAddr(address)
+	h.must(err)
+	var number uint16
+	_, err = fmt.Sscan(port, &number)
+	h.must(err)
+	return answer{body: strings.TrimSpace(out.String()), from: netip.AddrPortFrom(client, number)}
+}
+
+// refused says whether curl was told that there is no such name here.
+func (a answer) refused() bool {
+	return a.err != nil && (strings.Contains(a.err.Error(), "unrecognized name") || strings.Contains(a.err.Error(), "alert"))
+}
+
+// The daemon's log holds neither a panic nor a race.
+func (h *home) checkLog() {
+	if h.daemon == nil {
+		return
+	}
+	log, err := os.ReadFile(h.daemon.Log)
+	if err != nil {
+		h.t.Error(err)
+	}
+	text := string(log)
+	if h.t.Failed() || strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic") {
+		h.t.Errorf("the daemon said:\n%s", text)
+	}
+	if err := h.daemon.Signal(0); errors.Is(err, os.ErrProcessDone) {
+		h.t.Error("the daemon has ended")
+	}
+}
