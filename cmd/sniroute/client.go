@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,33 @@ import (
 
 // dial returns a client of the daemon that runs with the configuration in dir.
 func dial(dir string) (*status.Client, error) { return status.Dial(config.Control(dir)) }
+
+// query has a command ask the running daemon: it prints the answer as JSON where that is wanted, else as text.
+// names are the arguments that the command takes.
+func query[T any](in invocation, names []string, ask func(c *status.Client, args []string) (T, error), text func(T) string) error {
+	f := newFlags(true)
+	args, err := f.parse(in.args, names...)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(args, "") {
+		return usageError(names[slices.Index(args, "")] + " is empty")
+	}
+	client, err := dial(*f.dir)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	answer, err := ask(client, args)
+	if err != nil {
+		return err
+	}
+	if *f.json {
+		return printJSON(in.stdout, answer)
+	}
+	_, err = io.WriteString(in.stdout, text(answer))
+	return err
+}
 
 // printJSON prints a value for programs.
 func printJSON(w io.Writer, value any) error {

@@ -146,9 +146,11 @@ func (d *daemon) lookAround() {
 
 // note remembers the configuration that is in force now.
 func (d *daemon) note(c *config.Config, warnings []config.Warning) {
-	state := status.ConfigState{Path: c.File, Loaded: true, OK: true, Changed: time.Now(), Warnings: []string{}}
+	state := status.ConfigState{Path: c.File, Loaded: true, OK: true, Changed: time.Now(), Warnings: []status.Warning{}}
 	for _, w := range warnings {
-		state.Warnings = append(state.Warnings, w.String())
+		problem := config.Problem(w)
+		message, remedy := problem.Parts()
+		state.Warnings = append(state.Warnings, status.Warning{Text: problem.Where() + ": " + message, Remedy: remedy})
 	}
 	for _, o := range []struct {
 		name    string
@@ -159,8 +161,9 @@ func (d *daemon) note(c *config.Config, warnings []config.Warning) {
 		{"state_file", c.Main.StateFile != d.atStart.StateFile},
 	} {
 		if o.changed {
-			state.Warnings = append(state.Warnings,
-				"option "+o.name+" has changed and is read at the start only: restart sniroute")
+			state.Warnings = append(state.Warnings, status.Warning{
+				Text: "option " + o.name + " has changed and is read at the start only", Remedy: "restart sniroute",
+			})
 		}
 	}
 	for _, w := range state.Warnings {
@@ -181,7 +184,7 @@ func (d *daemon) Status() status.Status {
 		Sources: d.sources.states(), DNS: d.dns.state(), Warnings: d.pages.warnings(),
 	}
 	if unknown != nil {
-		s.Warnings = append(s.Warnings, unknown.Error())
+		s.Warnings = append(s.Warnings, status.Warning{Text: unknown.Error()})
 	}
 	for _, l := range c.Listeners {
 		state := status.ListenerState{

@@ -109,7 +109,7 @@ func TestDaemon(t *testing.T) {
 		h.write("sniroute", strings.Replace(h.text("nas"), "option log_level", "option loops 2\n\toption log_level", 1))
 		d.signal(syscall.SIGHUP)
 		eventually(t, "the reload has happened", func() bool { return h.status().Config.OK })
-		if warnings := h.status().Config.Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "loops") {
+		if warnings := h.status().Config.Warnings; len(warnings) != 1 || !strings.Contains(warnings[0].Text, "loops") {
 			t.Errorf("of a changed option that is read at the start: %q", warnings)
 		}
 		eventually(t, "the route has changed", func() bool { return h.subject("app.example.com") == "nas" })

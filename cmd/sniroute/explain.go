@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,28 +12,9 @@ import (
 
 // explain prints, rule by rule, what happens to a name.
 func explain(ctx context.Context, in invocation) error {
-	f := newFlags(true)
-	names, err := f.parse(in.args, "NAME")
-	if err != nil {
-		return err
-	}
-	if names[0] == "" {
-		return usageError("NAME is empty")
-	}
-	client, err := dial(*f.dir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	explanation, err := client.Explain(ctx, names[0])
-	if err != nil {
-		return err
-	}
-	if *f.json {
-		return printJSON(in.stdout, explanation)
-	}
-	_, err = io.WriteString(in.stdout, explanationText(explanation))
-	return err
+	return query(in, []string{"NAME"}, func(c *status.Client, args []string) (status.Explanation, error) {
+		return c.Explain(ctx, args[0])
+	}, explanationText)
 }
 
 // explanationText is the explanation for people. Listeners that do the same are one paragraph.

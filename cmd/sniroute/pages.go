@@ -63,9 +63,9 @@ func (p *pages) problem() error {
 }
 
 // warnings says why the page is not served.
-func (p *pages) warnings() []string {
+func (p *pages) warnings() []status.Warning {
 	if err := p.problem(); err != nil {
-		return []string{"the status page is not served: " + err.Error()}
+		return []status.Warning{{Text: "the status page is not served: " + err.Error()}}
 	}
-	return []string{}
+	return []status.Warning{}
 }

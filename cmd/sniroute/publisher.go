@@ -107,15 +107,18 @@ func (p *publisher) stop() { p.task.stop() }
 func (p *publisher) state() status.DNSState {
 	p.mu.Lock()
 	running, err := p.running, p.err
-	s := status.DNSState{Enabled: p.enabled, Warnings: []string{}}
+	s := status.DNSState{Enabled: p.enabled, Warnings: []status.Warning{}}
 	p.mu.Unlock()
 	if running != nil {
 		now := running.State()
 		s.Mode, s.Notify, s.Records, s.Published = running.Mode(), now.Notify, now.Records, now.Published
 		err = now.Err
 		if now.Skipped > 0 {
-			s.Warnings = append(s.Warnings, fmt.Sprintf("%d wildcards are not published: where there is no ubus that takes "+
-				"'option wildcards_file' in the section dns, and a dnsmasq that reads that file (conf-file)", now.Skipped))
+			s.Warnings = append(s.Warnings, status.Warning{
+				Text: fmt.Sprintf("%d wildcards are not published", now.Skipped),
+				Remedy: "where there is no ubus that takes 'option wildcards_file' in the section dns, and a dnsmasq that reads" +
+					" that file (conf-file)",
+			})
 		}
 	}
 	if err != nil {

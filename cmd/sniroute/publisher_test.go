@@ -119,7 +119,7 @@ func TestPublisherWithoutUBus(t *testing.T) {
 		eventually(t, options, func() bool { return !p.state().Published.IsZero() })
 	}
 	set("")
-	if s := p.state(); s.Records != 1 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "wildcards_file") {
+	if s := p.state(); s.Records != 1 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0].Remedy, "wildcards_file") {
 		t.Errorf("state: %+v", s)
 	}
 	set("\toption wildcards_file DIR/conf\n")

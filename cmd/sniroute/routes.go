@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -14,24 +13,7 @@ import (
 
 // showRoutes prints every host, where it goes and where from, and what was refused.
 func showRoutes(ctx context.Context, in invocation) error {
-	f := newFlags(true)
-	if _, err := f.parse(in.args); err != nil {
-		return err
-	}
-	client, err := dial(*f.dir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	routes, err := client.Routes(ctx)
-	if err != nil {
-		return err
-	}
-	if *f.json {
-		return printJSON(in.stdout, routes)
-	}
-	_, err = io.WriteString(in.stdout, routesText(routes))
-	return err
+	return query(in, nil, func(c *status.Client, _ []string) (status.Routes, error) { return c.Routes(ctx) }, routesText)
 }
 
 // routesText is the list for people.

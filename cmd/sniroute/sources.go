@@ -166,13 +166,13 @@ func (s *sources) states() []status.SourceState {
 		state := status.SourceState{
 			Name: r.name, Kind: r.kind, Where: now.Place, Synced: now.Synced, FromState: now.FromState, LastSync: now.LastSync,
 			Expiry: now.Expiry, Claims: now.Claims,
-			Errors: []string{}, Warnings: []string{},
+			Errors: []string{}, Warnings: []status.Warning{},
 		}
 		if now.Waiting != "" {
 			state.Errors = append(state.Errors, now.Waiting)
 		}
 		for _, p := range now.Problems {
-			state.Warnings = append(state.Warnings, p.String())
+			state.Warnings = append(state.Warnings, status.Warning{Text: p.What(), Remedy: p.Remedy})
 		}
 		states = append(states, state)
 	}

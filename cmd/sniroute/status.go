@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -14,24 +13,8 @@ import (
 
 // showStatus prints what the running daemon does.
 func showStatus(ctx context.Context, in invocation) error {
-	f := newFlags(true)
-	if _, err := f.parse(in.args); err != nil {
-		return err
-	}
-	client, err := dial(*f.dir)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	report, err := client.Status(ctx)
-	if err != nil {
-		return err
-	}
-	if *f.json {
-		return printJSON(in.stdout, report)
-	}
-	_, err = io.WriteString(in.stdout, statusText(report, time.Now()))
-	return err
+	return query(in, nil, func(c *status.Client, _ []string) (status.Report, error) { return c.Status(ctx) },
+		func(r status.Report) string { return statusText(r, time.Now()) })
 }
 
 // statusText is the report for people.
@@ -47,7 +30,7 @@ func statusText(r status.Report, now time.Time) string {
 		b.WriteString(": all that is configured works\n")
 	}
 	list(&b, "waiting: ", r.Waiting)
-	list(&b, "warning: ", r.Warnings)
+	list(&b, "warning: ", warningTexts(r.Warnings))
 	configText(&b, r.Config, now)
 	for _, l := range r.Listeners {
 		listenerText(&b, l, r.Traffic)
@@ -71,7 +54,7 @@ func configText(b *strings.Builder, c status.ConfigState, now time.Time) {
 		b.WriteString("  the newest one is refused:\n")
 		list(b, "  ", strings.Split(c.Error, "\n"))
 	}
-	list(b, "warning: ", c.Warnings)
+	list(b, "warning: ", warningTexts(c.Warnings))
 }
 
 func listenerText(b *strings.Builder, l status.ListenerState, t status.Traffic) {
@@ -114,7 +97,7 @@ func sourceText(b *strings.Builder, s status.SourceState, now time.Time) {
 	}
 	b.WriteByte('\n')
 	list(b, "", s.Errors)
-	list(b, "warning: ", s.Warnings)
+	list(b, "warning: ", warningTexts(s.Warnings))
 }
 
 func dnsText(b *strings.Builder, d status.DNSState, now time.Time) {
@@ -136,7 +119,7 @@ func dnsText(b *strings.Builder, d status.DNSState, now time.Time) {
 	if d.Error != "" {
 		list(b, "", strings.Split(d.Error, "\n"))
 	}
-	list(b, "warning: ", d.Warnings)
+	list(b, "warning: ", warningTexts(d.Warnings))
 }
 
 func backendText(b *strings.Builder, t status.BackendTraffic) {
@@ -197,6 +180,14 @@ func list(b *strings.Builder, mark string, texts []string) {
 	for _, text := range texts {
 		fmt.Fprintf(b, "  %s%s\n", mark, shown(text))
 	}
+}
+
+func warningTexts(list []status.Warning) []string {
+	texts := make([]string, len(list))
+	for i, w := range list {
+		texts[i] = w.String()
+	}
+	return texts
 }
 
 // bytesText is a number of bytes for people.

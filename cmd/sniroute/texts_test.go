@@ -48,7 +48,8 @@ func TestStatusText(t *testing.T) {
 			Version: "1.0", Started: now.Add(-time.Hour),
 			Config: status.ConfigState{
 				Path: "/etc/config/sniroute", Loaded: true, Changed: now.Add(-time.Minute),
-				Error: "sniroute:1: bad\nsniroute:2: worse", Warnings: []string{"sniroute:9: option x: has no effect yet"},
+				Error:    "sniroute:1: bad\nsniroute:2: worse",
+				Warnings: []status.Warning{{Text: "sniroute:9: option x: has no effect yet"}},
 			},
 			Listeners: []status.ListenerState{
 				{Name: "https", Protocol: "tls", Addresses: []netip.AddrPort{netip.MustParseAddrPort("[::]:8443")}, Open: true},
@@ -57,14 +58,14 @@ func TestStatusText(t *testing.T) {
 			},
 			Sources: []status.SourceState{
 				{Name: "demo", Kind: "manifests", Where: "/m", Synced: true, LastSync: now, Claims: 2,
-					Warnings: []string{"/m/" + hostile + ":3: not YAML"}},
+					Warnings: []status.Warning{{Text: "/m/" + hostile + ":3: not YAML"}}},
 				{Name: "home", Kind: "cluster", Where: "https://192.168.0.10:6443", FromState: true,
 					Errors: []string{"the API server does not answer"}},
 				{Name: "new", Kind: "cluster"},
 			},
 			DNS: status.DNSState{Enabled: true, Mode: "hosts", Records: 2, Published: now.Add(-90 * time.Minute),
 				Notify: "signal", Error: "publishing: no room\ntelling dnsmasq: it does not run"},
-			Warnings: []string{"the status page is not served: address already in use"},
+			Warnings: []status.Warning{{Text: "the status page is not served: address already in use"}},
 		},
 		Traffic: status.Traffic{
 			Active: 3, Peeking: 1, PeekBytes: 100, Limit: 1000,

@@ -113,7 +113,8 @@ func busyDaemon(now time.Time) *fakeDaemon {
 			Version: "1.0.0",
 			Started: now.Add(-3 * time.Hour),
 			Config: ConfigState{Path: "/etc/config/sniroute", Loaded: true, OK: true, Changed: now.Add(-3 * time.Hour),
-				Warnings: []string{"/etc/config/sniroute:12: section listener 'https' has an unknown option 'lisen'"}},
+				Warnings: []Warning{{"/etc/config/sniroute:12: listener 'https': option lisen: is unknown and ignored",
+					"did you mean 'listen'?"}}},
 			Listeners: []ListenerState{
 				{Name: "https", Protocol: "tls", Addresses: ports("0.0.0.0:8443", "[::]:8443"), Default: nas,
 					Open: true},
@@ -123,7 +124,7 @@ func busyDaemon(now time.Time) *fakeDaemon {
 				{Name: "home", Kind: SourceCluster, Where: "https://192.168.0.10:6443", Synced: true, LastSync: now,
 					Expiry: now.Add(200 * 24 * time.Hour), Claims: 6},
 				{Name: "demo", Kind: SourceManifests, Where: "/etc/sniroute/manifests", Synced: true, LastSync: now,
-					Warnings: []string{"broken.yaml:7: not YAML; the last good objects of this file are kept"}},
+					Warnings: []Warning{{Text: "broken.yaml:7: not YAML; the last good objects of this file are kept"}}},
 			},
 			DNS: DNSState{Enabled: true, Mode: "hosts", Notify: "signal", Records: 3, Published: now.Add(-time.Minute)},
 		},

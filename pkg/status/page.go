@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/sniroute/sniroute/pkg/route"
 )
 
 //go:embed page.css
@@ -42,7 +40,6 @@ type view struct {
 	Hosts    rows[Route]
 	Refused  rows[Refusal]
 	Servers  rows[serverRow]
-	Problems []problem
 	Rejected uint64 // connections, over all listeners
 	Exposed  int    // hosts
 }
@@ -75,23 +72,16 @@ type serverRow struct {
 	ServerTraffic
 }
 
-// A problem is something that a person should look at.
-type problem struct {
-	Bad  bool // it does not work; otherwise a warning
-	What string
-}
-
 func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	table := p.daemon.Table()
 	list := RoutesOf(table)
 	report := ReportOf(p.daemon)
 	v := view{
-		Report:   report,
-		Now:      time.Now(),
-		Hosts:    firstOf(list.Routes),
-		Refused:  firstOf(list.Refused),
-		Servers:  firstOf(serverRows(report.Traffic)),
-		Problems: problems(report, table),
+		Report:  report,
+		Now:     time.Now(),
+		Hosts:   firstOf(list.Routes),
+		Refused: firstOf(list.Refused),
+		Servers: firstOf(serverRows(report.Traffic)),
 	}
 	for _, l := range report.Traffic.Listeners {
 		for _, count := range l.Rejected {
@@ -118,59 +108,6 @@ func serverRows(t Traffic) []serverRow {
 		}
 	}
 	return list
-}
-
-// problems gathers what is wrong anywhere, the worst first.
-func problems(r Report, t *route.Table) []problem {
-	var bad, warnings []problem
-	complain := func(what string) { bad = append(bad, problem{true, what}) }
-	warn := func(format string, args ...any) {
-		warnings = append(warnings, problem{false, fmt.Sprintf(format, args...)})
-	}
-	if r.Config.Error != "" {
-		complain("The newest configuration is not in force: " + r.Config.Error)
-	}
-	for _, reason := range r.Waiting {
-		complain("Waiting: " + reason)
-	}
-	if r.DNS.Enabled && r.DNS.Error != "" {
-		complain("LAN DNS is not up to date: " + r.DNS.Error)
-	}
-	for _, s := range r.Sources {
-		for _, e := range s.Errors {
-			complain(fmt.Sprintf("%s %s: %s", s.Kind, s.Name, e))
-		}
-		for _, w := range s.Warnings {
-			warn("%s %s: %s", s.Kind, s.Name, w)
-		}
-		if left := time.Until(s.Expiry); !s.Expiry.IsZero() && left < 14*24*time.Hour {
-			warn("%s %s: its credentials expire on %s", s.Kind, s.Name, s.Expiry.Format(time.DateOnly))
-		}
-	}
-	for _, b := range r.Traffic.Backends {
-		if down(b) {
-			complain("All servers of " + b.Name + " are down")
-		}
-	}
-	if n := len(t.Shared); n > 0 {
-		warn("Exposed and internal hosts share %s: whoever reaches the exposed ones can ask for the internal ones "+
-			"there (marked shared below)", plural(n, "address", "addresses"))
-	}
-	for _, list := range [][]string{r.Warnings, r.Config.Warnings, r.DNS.Warnings} {
-		for _, w := range list {
-			warn("%s", w)
-		}
-	}
-	return append(bad, warnings...)
-}
-
-func down(b BackendTraffic) bool {
-	for _, s := range b.Servers {
-		if s.Up {
-			return false
-		}
-	}
-	return len(b.Servers) > 0
 }
 
 func plural(n int, one, many string) string {

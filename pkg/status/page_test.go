@@ -70,7 +70,7 @@ func TestPageShowsEverything(t *testing.T) {
 		"google.com domain google.com is not in a domain that home may claim", "Ingress evil/search",
 		"<script>alert(1)</script>", `a\u202egpj.exe\x00\xff`,
 		"Exposed and internal hosts share 1 address",
-		"manifests demo: broken.yaml:7: not YAML", "unknown option 'lisen'",
+		"manifests demo: broken.yaml:7: not YAML", "option lisen: is unknown and ignored did you mean 'listen'?",
 		"home/external/192.168.0.3 192.168.0.3:443 up 14 0 11025 48 MB 9.1 GB",
 		"[fd00::2]:443 down connection refused 0 92",
 		"https tls open 0.0.0.0:8443, [::]:8443 to nas 12345 malformed 7 no_route 321",
@@ -97,7 +97,8 @@ func TestPageOfADaemonThatWaits(t *testing.T) {
 		Config:    ConfigState{Error: "sniroute:3: bad\nsniroute:9: worse"},
 		Listeners: []ListenerState{{Name: "https", Error: "in use"}},
 		Sources: []SourceState{
-			{Name: "home", Kind: SourceCluster, Errors: []string{"no route to host"}, Expiry: now.Add(time.Hour)},
+			{Name: "home", Kind: SourceCluster, Errors: []string{"no route to host"}, Expiry: now.Add(time.Hour),
+				Warnings: []Warning{{"credentials: they end tomorrow", "enroll again"}}},
 			{Name: "old", Kind: SourceCluster, FromState: true, LastSync: now.Add(-3 * 24 * time.Hour)},
 		},
 		DNS: DNSState{Enabled: true, Error: "disk full"},
@@ -105,7 +106,7 @@ func TestPageOfADaemonThatWaits(t *testing.T) {
 	_, text := elements(t, page)
 	for _, want := range []string{
 		"not ready", "sniroute:3: bad", "sniroute:9: worse", "Waiting: no configuration is loaded",
-		"listener https is not open: in use", "no route to host", "its credentials expire on", "last known",
+		"listener https is not open: in use", "no route to host", "credentials: they end tomorrow", "enroll again", "last known",
 		"3 days ago", "not read yet", "disk full", "All servers of nas are down", "No host is claimed yet",
 	} {
 		if !strings.Contains(text, want) {
@@ -134,8 +135,8 @@ func TestPageIsSafe(t *testing.T) {
 		calm.recent[i].Backend = "x"
 	}
 	for i := range evil.status.Sources {
-		evil.status.Sources[i].Warnings, evil.status.Sources[i].Where = []string{hostile}, hostile
-		calm.status.Sources[i].Warnings = []string{"x"}
+		evil.status.Sources[i].Warnings, evil.status.Sources[i].Where = []Warning{{hostile, hostile}}, hostile
+		calm.status.Sources[i].Warnings = []Warning{{"x", "x"}}
 	}
 	want, _ := render(t, calm)
 	wantCount, _ := elements(t, want)

@@ -14,6 +14,16 @@ type Report struct {
 	Status
 	Traffic Traffic      `json:"traffic"`
 	Recent  []Connection `json:"recent"` // the last connections that ended, the latest first
+
+	Hosts    HostCounts `json:"hosts"`
+	Problems []Problem  `json:"problems"` // all that is wrong, of the above and of the table, the worst first
+}
+
+// HostCounts are how many hosts the table has.
+type HostCounts struct {
+	Total   int `json:"total"`
+	Exposed int `json:"exposed"`
+	Refused int `json:"refused"` // claims
 }
 
 // An Explanation says, rule by rule, what happens to a name.
@@ -40,9 +50,18 @@ type Step struct {
 func ReportOf(d Daemon) Report {
 	s := d.Status().withLists()
 	waiting := Waiting(s)
-	return Report{
+	r := Report{
 		Ready: len(waiting) == 0, Waiting: waiting, Status: s, Traffic: d.Traffic().withLists(), Recent: orEmpty(d.Recent()),
 	}
+	table := d.Table()
+	r.Hosts = HostCounts{Total: len(table.Routes), Refused: len(table.Refused)}
+	for i := range table.Routes {
+		if table.Routes[i].Exposed {
+			r.Hosts.Exposed++
+		}
+	}
+	r.Problems = problems(&r, table)
+	return r
 }
 
 // Waiting returns why the daemon is not ready, one sentence a reason; none when it is. It is ready when a configuration

@@ -41,11 +41,16 @@ func (v *view) problems() markup {
 	if len(v.Problems) == 0 {
 		return ""
 	}
-	return `<ul class="problems" aria-label="Problems">` + join(each(v.Problems, func(p problem) markup {
+	return `<ul class="problems" aria-label="Problems">` + join(each(v.Problems, func(p Problem) markup {
+		item := markup("<li>")
 		if p.Bad {
-			return `<li class="bad">` + clean(p.What) + "</li>\n"
+			item = `<li class="bad">`
 		}
-		return "<li>" + clean(p.What) + "</li>\n"
+		item += clean(p.Text)
+		if p.Remedy != "" {
+			item += small(clean(p.Remedy))
+		}
+		return item + "</li>\n"
 	}), "") + "</ul>\n"
 }
 

@@ -50,7 +50,7 @@ type Status struct {
 	Listeners []ListenerState `json:"listeners"`
 	Sources   []SourceState   `json:"sources"`
 	DNS       DNSState        `json:"dns"`
-	Warnings  []string        `json:"warnings"` // what concerns no single part, one sentence each
+	Warnings  []Warning       `json:"warnings"` // what concerns no single part, one sentence each
 }
 
 // A ConfigState says which configuration is in force.
@@ -60,7 +60,7 @@ type ConfigState struct {
 	OK       bool      `json:"last_reload_ok"` // the newest one is
 	Changed  time.Time `json:"changed,omitzero"`
 	Error    string    `json:"error,omitempty"` // why the newest one is not in force; may have several lines
-	Warnings []string  `json:"warnings"`
+	Warnings []Warning `json:"warnings"`
 }
 
 // A ListenerState is one listener section.
@@ -85,7 +85,7 @@ type SourceState struct {
 	Expiry    time.Time `json:"credential_expiry,omitzero"` // when its credentials end
 	Claims    int       `json:"claims"`
 	Errors    []string  `json:"errors"`   // what keeps it, or part of it, from being current
-	Warnings  []string  `json:"warnings"` // what a person should mend although it works
+	Warnings  []Warning `json:"warnings"` // what a person should mend although it works
 }
 
 // The kinds of sources.
@@ -102,7 +102,7 @@ type DNSState struct {
 	Records   int       `json:"records"`          // published now
 	Published time.Time `json:"published,omitzero"`
 	Error     string    `json:"error,omitempty"` // why what is published is not what should be
-	Warnings  []string  `json:"warnings"`
+	Warnings  []Warning `json:"warnings"`
 }
 
 // withLists returns a copy in which no list is nil, so that JSON shows [] and never null.

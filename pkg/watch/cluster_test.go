@@ -185,7 +185,7 @@ func TestClusterWaitsForCredentials(t *testing.T) {
 	must(t, os.WriteFile(token, []byte("good"), 0o600))
 	r.want("a@10.0.0.3")
 	must(t, os.WriteFile(token, []byte(""), 0o600)) // a slip of the hand: the former ones are used
-	r.wantProblem("holds no token; the former ones are used")
+	r.wantProblem("holds no token: meanwhile the former ones are used")
 	d.put("ingresses", ingressYAML("b", "ext", "b", "10.0.0.3"))
 	r.want("a@10.0.0.3", "b@10.0.0.3")
 }

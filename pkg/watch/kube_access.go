@@ -10,9 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-const secretsWarning = "the credentials may read Secrets, so they are an administrator's: whoever gets hold of the " +
-	"router gets the whole cluster; make the router's own with `sniroute manifest | kubectl apply -f -` and " +
-	"`sniroute enroll URL`"
+const (
+	secretsWarning = "the credentials may read Secrets, so they are an administrator's: whoever gets hold of the " +
+		"router gets the whole cluster"
+	secretsRemedy = "make the router's own with `sniroute manifest | kubectl apply -f -` and `sniroute enroll URL`"
+)
 
 const pathOfReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -89,7 +91,7 @@ func (c *Cluster) reviewSecrets(ctx context.Context) bool {
 	c.secrets = may
 	c.mu.Unlock()
 	if may {
-		c.Logger.Warn(secretsWarning, "source", c.Name)
+		c.Logger.Warn(secretsWarning, "source", c.Name, "remedy", secretsRemedy)
 	}
 	return true
 }
@@ -129,5 +131,8 @@ func (c *Cluster) Try(ctx context.Context) ([]Permission, error) {
 // explainTry makes a sentence of an error, as State would.
 func (c *Cluster) explainTry(err error) error {
 	f := explain(&kind{resource: "selfsubjectaccessreviews", group: "authorization.k8s.io", version: "v1"}, err)
+	if f.remedy != "" {
+		return errors.New(f.message + ": " + f.remedy)
+	}
 	return errors.New(f.message)
 }

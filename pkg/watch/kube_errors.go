@@ -14,6 +14,7 @@ import (
 type failure struct {
 	reason  string // one word of a fixed set: it is logged when it changes
 	message string // for a person
+	remedy  string // what mends it, where message does not say it
 	refused bool   // a person has to mend it in the cluster: waiting less does not help
 	partial bool   // it concerns this kind alone: the others go on, and are what counts
 	// answered says that there is an API server, which understood the question.
@@ -44,7 +45,8 @@ func explain(k *kind, err error) failure {
 				"make another and enroll again (`sniroute enroll URL`)"}
 	case apierrors.IsForbidden(err):
 		return failure{reason: "forbidden", refused: true, partial: true, answered: true,
-			message: k.resource + " may not be read (403): " + text + "; `sniroute manifest | kubectl apply -f -` grants it"}
+			message: k.resource + " may not be read (403): " + text,
+			remedy:  "`sniroute manifest | kubectl apply -f -` grants it"}
 	case apierrors.IsNotFound(err):
 		return failure{reason: "missing", refused: true, partial: true, answered: true,
 			message: "the cluster does not serve " + k.resource + " of " + k.group + "/" + k.version + " (404)"}

@@ -28,8 +28,8 @@ func (c *Cluster) State() State {
 	l := c.link.Load()
 	s.Place = c.place()
 
-	problem := func(place, message string) {
-		s.Problems = append(s.Problems, Problem{Place: place, Message: message, Since: now})
+	problem := func(place, message, remedy string) {
+		s.Problems = append(s.Problems, Problem{Place: place, Message: message, Remedy: remedy, Since: now})
 	}
 	if l != nil {
 		s.Expiry = l.expiry
@@ -39,14 +39,15 @@ func (c *Cluster) State() State {
 			}
 		}
 		if unread != nil {
-			problem("credentials", unread.Error()+"; the former ones are used")
+			problem("credentials", unread.Error(), "meanwhile the former ones are used")
 		}
 		if left := s.Expiry.Sub(now); !s.Expiry.IsZero() && left < sayExpiry {
-			problem("credentials", "they end at "+s.Expiry.Format(time.RFC3339)+": enroll again with new ones")
+			problem("credentials", "they end at "+s.Expiry.Format(time.RFC3339),
+				"enroll again with new ones (`sniroute enroll URL`)")
 		}
 	}
 	if s.Secrets {
-		problem("credentials", secretsWarning)
+		problem("credentials", secretsWarning, secretsRemedy)
 	}
 	if c.StateFile != nil {
 		s.Problems = append(s.Problems, c.StateFile.Problems()...)
@@ -64,7 +65,7 @@ func (c *Cluster) State() State {
 }
 
 // followersState says what the kinds wait for, when all of them were last heard of, and what is wrong with some alone.
-func (c *Cluster) followersState(s *State, problem func(place, message string)) {
+func (c *Cluster) followersState(s *State, problem func(place, message, remedy string)) {
 	well := 0
 	var waiting []string
 	wait := func(reason string) {
@@ -91,7 +92,7 @@ func (c *Cluster) followersState(s *State, problem func(place, message string)) 
 		case failure == nil:
 			wait(fmt.Sprintf("%s are being read from %s", f.resource, s.Place))
 		case failure.partial:
-			problem(f.resource, failure.message)
+			problem(f.resource, failure.message, failure.remedy)
 		default:
 			wait(failure.message)
 		}

@@ -60,14 +60,23 @@ type Problem struct {
 	Place   string // a file's path, or a kind of object
 	Line    int    // in the file, from 1; 0 where there is none
 	Message string
+	Remedy  string // what mends it, where Message does not say it; may be empty
 	Since   time.Time
 }
 
 // maxProblems bounds what a State lists.
 const maxProblems = 100
 
-// String returns "PLACE:LINE: MESSAGE".
+// String returns "PLACE:LINE: MESSAGE: REMEDY".
 func (p Problem) String() string {
+	if p.Remedy == "" {
+		return p.What()
+	}
+	return p.What() + ": " + p.Remedy
+}
+
+// What returns "PLACE:LINE: MESSAGE".
+func (p Problem) What() string {
 	if p.Line == 0 {
 		return p.Place + ": " + p.Message
 	}
