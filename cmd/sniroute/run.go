@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -71,6 +72,7 @@ func (d *daemon) run(ctx context.Context, c *config.Config, hangup <-chan os.Sig
 	defer start(ctx, func(ctx context.Context) { d.reloadOnDemand(ctx, hangup) }).stop()
 	defer start(ctx, d.answer).stop()
 	d.greet(c)
+	debug.FreeOSMemory() // what a large state file or configuration left behind
 	if err := d.proxy.Run(ctx); err != nil {
 		return fmt.Errorf("the proxy has failed: %w", err)
 	}

@@ -13,37 +13,51 @@ const (
 // none marks a node that is in no list.
 const none = 1<<32 - 1
 
+// chunk is how many nodes are made at a time. They never move: a slice that grows would leave its old places behind.
+const chunk = 1024
+
 type node struct {
 	next, prev uint32
 	deadline   uint32 // milliseconds on the Loop's clock
 }
 
 type wheel struct {
-	nodes    []node // slots and due first, as the heads of their lists, then one for each id
-	tick     uint32 // the last tick that was advanced to
-	armed    int    // timers that are set
-	earliest uint32 // no timer runs out before it, while armed > 0
+	chunks   []*[chunk]node // slots and due first, as the heads of their lists, then one for each id
+	tick     uint32         // the last tick that was advanced to
+	armed    int            // timers that are set
+	earliest uint32         // no timer runs out before it, while armed > 0
 }
 
 func (w *wheel) init() {
-	w.nodes = make([]node, firstID, firstID+64)
-	for i := range w.nodes {
-		w.nodes[i].next, w.nodes[i].prev = uint32(i), uint32(i)
+	for i := range uint32(firstID) {
+		w.grow(i)
+		w.node(i).next, w.node(i).prev = i, i
+	}
+}
+
+func (w *wheel) node(i uint32) *node { return &w.chunks[i/chunk][i%chunk] }
+
+// grow makes the nodes up to i, if they are not there yet.
+func (w *wheel) grow(i uint32) {
+	for uint32(len(w.chunks)) <= i/chunk {
+		made := new([chunk]node)
+		for n := range made {
+			made[n].next = none
+		}
+		w.chunks = append(w.chunks, made)
 	}
 }
 
 func (w *wheel) set(id, deadline, now uint32) {
 	i := firstID + id
-	for uint32(len(w.nodes)) <= i {
-		w.nodes = append(w.nodes, node{next: none})
-	}
-	if w.nodes[i].next != none {
+	w.grow(i)
+	if w.node(i).next != none {
 		w.unlink(i)
 	}
 	if int32(deadline-now) < 1 {
 		deadline = now + 1
 	}
-	w.nodes[i].deadline = deadline
+	w.node(i).deadline = deadline
 	if w.armed == 0 || int32(deadline-w.earliest) < 0 {
 		w.earliest = deadline
 	}
@@ -63,20 +77,20 @@ func (w *wheel) slot(deadline uint32) uint32 {
 
 func (w *wheel) clear(id uint32) {
 	i := firstID + id
-	if i < uint32(len(w.nodes)) && w.nodes[i].next != none {
+	if i/chunk < uint32(len(w.chunks)) && w.node(i).next != none {
 		w.unlink(i)
 	}
 }
 
 func (w *wheel) link(head, i uint32) {
-	last := w.nodes[head].prev
-	w.nodes[i].next, w.nodes[i].prev = head, last
-	w.nodes[last].next, w.nodes[head].prev = i, i
+	last := w.node(head).prev
+	w.node(i).next, w.node(i).prev = head, last
+	w.node(last).next, w.node(head).prev = i, i
 }
 
 func (w *wheel) unlink(i uint32) {
-	n := &w.nodes[i]
-	w.nodes[n.prev].next, w.nodes[n.next].prev = n.next, n.prev
+	n := w.node(i)
+	w.node(n.prev).next, w.node(n.next).prev = n.next, n.prev
 	n.next = none
 	w.armed--
 }
@@ -95,9 +109,9 @@ func (w *wheel) advance(now uint32, expired func(id uint32)) {
 	}
 	for step := uint32(1); step <= min(passed, slots); step++ {
 		head := (first + step) % slots
-		for i := w.nodes[head].next; i != head; {
-			next := w.nodes[i].next
-			if int32(w.nodes[i].deadline-now) <= 0 {
+		for i := w.node(head).next; i != head; {
+			next := w.node(i).next
+			if int32(w.node(i).deadline-now) <= 0 {
 				w.unlink(i)
 				w.link(due, i)
 				w.armed++
@@ -105,7 +119,7 @@ func (w *wheel) advance(now uint32, expired func(id uint32)) {
 			i = next
 		}
 	}
-	for i := w.nodes[due].next; i != due; i = w.nodes[due].next {
+	for i := w.node(due).next; i != due; i = w.node(due).next {
 		w.unlink(i)
 		expired(i - firstID)
 	}
@@ -120,7 +134,7 @@ func (w *wheel) findEarliest(now uint32) {
 	}
 	for step := uint32(1); step <= slots; step++ {
 		head := (w.tick + step) % slots
-		if w.nodes[head].next != head {
+		if w.node(head).next != head {
 			w.earliest = (w.tick + step) << tickShift
 			return
 		}

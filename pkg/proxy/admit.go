@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sniroute/sniroute/pkg/epoll"
+	"github.com/sniroute/sniroute/pkg/route"
 )
 
 // accept takes the connections that wait at a listening socket. It takes one, and more only while they keep coming
@@ -91,15 +92,13 @@ func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 	}
 
 	c := l.conns.take()
-	for len(l.routes) < len(l.conns.chunks)*chunk {
-		l.routes = append(l.routes, nil)
-		l.traces = append(l.traces, trace{})
+	for len(l.routes) < len(l.conns.chunks) {
+		l.routes = append(l.routes, new([chunk]*route.Route))
 	}
 	c.client, c.source, c.listener, c.expects = fd, source, section, expects
 	c.setClient(from)
 	c.state, c.began = statePeeking, l.timers.Now()
-	t := &l.traces[c.index]
-	t.began, t.hello, t.connect, t.name.length, t.name.cut = l.timers.Elapsed(), 0, 0, 0, false
+	c.accepted = c.began
 	c.up.readable, c.down.writable = true, true
 	l.peekBegan(c)
 	l.timers.SetTimer(c.index, ls.InspectDelay)

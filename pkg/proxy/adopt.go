@@ -44,16 +44,16 @@ func (l *loop) adopt(p *plan, pools []*backend.Pool) {
 	l.plan = p
 	l.adoptPools(pools)
 	l.conns.each(func(c *conn) {
-		r := l.routes[c.index]
+		old := *l.route(c)
+		if old == nil {
+			return
+		}
+		name := []byte(l.asked(c))
+		r := l.reroute(c, old, name)
+		l.remember(c, r, name)
 		if r == nil {
-			return
-		}
-		if r = l.reroute(c, r); r == nil {
-			l.route(c, nil)
 			l.drain(c)
-			return
 		}
-		l.routes[c.index] = r
 	})
 }
 
@@ -100,32 +100,43 @@ func (l *loop) vacantTarget() int32 {
 }
 
 // reroute returns the route of the present table that exposes what the connection asked for; nil if none does.
-func (l *loop) reroute(c *conn, old *route.Route) *route.Route {
-	name, ok := l.names[c.index]
-	if !ok {
-		name = old.Host
-	}
+func (l *loop) reroute(c *conn, old *route.Route, name []byte) *route.Route {
 	var alpn []byte
 	if old.ALPN != "" {
 		alpn = []byte(old.ALPN)
 	}
-	r := l.plan.table.Lookup(l.listeners[c.listener].Name, []byte(name), alpn)
+	r := l.plan.table.Lookup(l.listeners[c.listener].Name, name, alpn)
 	if r == nil || !r.Exposed || !admits(r.Allow, r.Deny, c.clientAddress()) {
 		return nil
 	}
 	return r
 }
 
-// route remembers what the connection was routed by; nil forgets it. What a wildcard took is kept by name, to find out
-// later whether it still does.
-func (l *loop) route(c *conn, r *route.Route) {
-	if old := l.routes[c.index]; old != nil && old.Host[0] == '*' {
-		delete(l.names, c.index)
+// remember notes what the connection is routed by, if by anything, and the name that it asked for.
+func (l *loop) remember(c *conn, r *route.Route, name []byte) {
+	*l.route(c) = r
+	if len(name) > 0 && (r == nil || r.Host != string(name)) && l.names[c.index] != string(name) {
+		l.names[c.index] = string(name)
 	}
-	l.routes[c.index] = r
-	if r != nil && r.Host[0] == '*' {
-		l.names[c.index] = string(l.hello.Name)
+}
+
+// route returns where it stands what the connection is routed by; nil there: by nothing.
+func (l *loop) route(c *conn) **route.Route { return &l.routes[c.index/chunk][c.index%chunk] }
+
+func (l *loop) forget(c *conn) {
+	*l.route(c) = nil
+	delete(l.names, c.index)
+}
+
+// asked returns the name that the connection asked for, if it is routed by one; "" where it asked for none.
+func (l *loop) asked(c *conn) string {
+	if name, ok := l.names[c.index]; ok {
+		return name
 	}
+	if r := *l.route(c); r != nil {
+		return r.Host
+	}
+	return ""
 }
 
 // drain gives the connection the drain timeout from now.

@@ -73,6 +73,28 @@ func TestLostExposureDrains(t *testing.T) {
 	})
 }
 
+// What a connection asked for is not forgotten where other routes take the name in the course of time.
+func TestLostExposureAfterOtherRoutes(t *testing.T) {
+	w := newWorld(t, 1, nil)
+	w.server("app", func(s *server, c *net.TCPConn) { io.Copy(c, c) })
+	w.expose("a.example.com", "app")
+	w.apply()
+	c := w.openTo("a.example.com")
+	w.policy.Static = nil
+	w.expose("*.example.com", "app")
+	w.apply()
+	if !alive(c) {
+		t.Fatal("it was cut where a wildcard takes the name")
+	}
+	w.policy.Static = append(w.policy.Static, route.Static{Name: "inside", Hosts: []string{"a.example.com"}})
+	w.setup.Limits.DrainTimeout = 10 * time.Millisecond
+	w.apply()
+	if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v, want a reset after the drain timeout", err)
+	}
+	w.last("it is recorded", func(r Connection) bool { return r.Host == "a.example.com" && r.Result == "drained" })
+}
+
 // A backend whose servers changed: new connections go to the new ones, old ones stay, the counters add up.
 func TestChangedServers(t *testing.T) {
 	w := newWorld(t, 1, nil)

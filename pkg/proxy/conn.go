@@ -45,7 +45,9 @@ type conn struct {
 	parser       sni.Parser
 	tried        backend.Tried
 	key          backend.Key // what the pool remembers the client by
-	began        uint32      // when the current state began, in milliseconds on the loop's clock
+	accepted     uint32      // when it was, in milliseconds on the loop's clock
+	helloTook    uint32      // milliseconds
+	began        uint32      // when the current state began
 	touched      uint32      // when bytes last moved
 	older, newer uint32      // neighbours in the list of unfinished hellos; 0: none
 	target       int32       // index of the loop's targets; -1: not routed yet
@@ -190,7 +192,7 @@ func (c *conn) idle(l *loop) (done bool) {
 // unless the connection came to its natural end.
 func (c *conn) end(l *loop, how result, by party) (done bool) {
 	l.targets[c.target].count(c.listener, how)
-	c.note(l, how, accepted, by, nil)
+	c.note(l, ending{how: how, by: by})
 	if how == resultReset || how == resultDrained {
 		l.sockets.reset(c.client)
 		if c.server >= 0 {
@@ -230,7 +232,7 @@ func (c *conn) unroute(l *loop) {
 	t.active--
 	t.toServer += c.up.bytes
 	t.toClient += c.down.bytes
-	l.route(c, nil)
+	l.forget(c)
 	c.target = -1
 }
 

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"net/netip"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,9 +17,8 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 		return c.refuse(l, d)
 	}
 	l.peekEnded(c)
-	took := l.timers.Now() - c.began
-	l.peek.observe(took)
-	l.traces[c.index].hello = took
+	c.helloTook = l.timers.Now() - c.began
+	l.peek.observe(c.helloTook)
 	if d.request != nil {
 		c.single = true
 		c.dropBuffer(l, &c.up)
@@ -31,7 +29,7 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 	t.active++
 	c.prepare(l, t.pool.Backend.Options.SendProxy, received)
 	c.identify(l, t.pool)
-	l.route(c, d.route)
+	l.remember(c, d.route, d.name)
 	return c.connect(l, nil)
 }
 
@@ -140,8 +138,6 @@ func (c *conn) connected(l *loop) (done bool) {
 	}
 	now := l.timers.Now()
 	t.connect.observe(now - c.began)
-	trace := &l.traces[c.index]
-	trace.connect = now - uint32(trace.began/time.Millisecond) - trace.hello
 	c.state, c.began, c.touched = stateRelaying, now, now
 	if c.single {
 		c.up.ended, c.up.finished = true, true

@@ -15,6 +15,7 @@ type decision struct {
 	refused reason
 	alert   sni.Alert // of refused TLS
 	answer  string    // of refused HTTP
+	name    []byte    // that was asked for; nil: none was
 	failure error     // of the connect that was tried last; nil: none was
 	request []byte    // of HTTP that is forwarded: all that the server gets; nil: what the client sent, and goes on to send
 }

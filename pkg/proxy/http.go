@@ -26,8 +26,9 @@ func (c *conn) peekRequest(l *loop, received []byte) (decided, done bool) {
 	case !complete:
 		return false, false
 	}
-	l.traces[c.index].name.set(head.host)
-	return true, c.forward(l, decideRequest(l.plan, &l.listeners[c.listener].Listener, &head, c.clientAddress()), received)
+	d := decideRequest(l.plan, &l.listeners[c.listener].Listener, &head, c.clientAddress())
+	d.name = head.host
+	return true, c.forward(l, d, received)
 }
 
 // decideRequest chooses for a complete request head. As for TLS, a host that is not exposed is refused as an unknown one.

@@ -65,10 +65,9 @@ type loop struct {
 	targetOf []int32   // by index of the plan's backends
 
 	conns          slab
-	routes         []*route.Route    // by the connection's index: what it was routed by
-	names          map[uint32]string // by the connection's index: what it asked for, where a wildcard took it
-	traces         []trace           // by the connection's index
-	oldest, newest uint32            // the list of unfinished hellos
+	routes         []*[chunk]*route.Route // by the connection's index: what it was routed by
+	names          map[uint32]string      // by the connection's index: what it asked for, where that is not its route's host
+	oldest, newest uint32                 // the list of unfinished hellos
 	peeking        int
 	again          []reference // connections to go on with
 	turn           uint32
@@ -199,7 +198,7 @@ func (l *loop) contain(c *conn) {
 		}
 		l.release(c)
 	}()
-	c.note(l, 0, rejectFault, byRouter, nil)
+	c.note(l, ending{why: rejectFault})
 	c.close(l)
 }
 

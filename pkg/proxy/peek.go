@@ -51,8 +51,9 @@ func (c *conn) peek(l *loop) (done bool) {
 			return c.refuse(l, refuse(rejectMalformed, c.parser.Alert()))
 		case sni.Hello:
 			c.isTLS = true
-			l.traces[c.index].name.set(l.hello.Name)
-			return c.forward(l, decide(l.plan.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress()), received)
+			d := decide(l.plan.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress())
+			d.name = l.hello.Name
+			return c.forward(l, d, received)
 		case sni.NotTLS:
 			is, may := proxyHeader(received[c.header:])
 			if is {

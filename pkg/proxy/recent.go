@@ -54,13 +54,13 @@ const (
 
 var partyNames = [...]string{byRouter: "sniroute", byClient: "client", byServer: "server"}
 
-// A trace is what is known of a connection that goes on, for the record of its end. It lies beside the connection, since
-// it is touched twice and the connection all the time.
-type trace struct {
-	began   time.Duration // on the loop's clock
-	hello   uint32        // milliseconds
-	connect uint32        // milliseconds
-	name    keptName
+// An ending is how a connection ended.
+type ending struct {
+	how     result
+	why     reason // accepted: it was not refused
+	by      party
+	failure error  // of the last connect, where no server was left
+	name    []byte // that was asked for, of a connection that has no target
 }
 
 // A keptName is the beginning of a name.
@@ -70,8 +70,9 @@ type keptName struct {
 	cut    bool
 }
 
-func (k *keptName) set(name []byte) {
+func keepName[S []byte | string](name S) (k keptName) {
 	k.length, k.cut = uint8(copy(k.bytes[:], name)), len(name) > nameKept
+	return k
 }
 
 func (k *keptName) String() string {
@@ -87,9 +88,11 @@ func (k *keptName) equal(other *keptName) bool {
 
 // A record is the end of a connection.
 type record struct {
-	first, last    uint32 // its number, counted from 1 for each loop; of several that it stands for, the first and the last
-	ended          time.Duration
-	trace          trace
+	first, last    uint32        // its number, counted from 1 for each loop; of several that it stands for, the first and the last
+	ended          time.Duration // on the loop's clock
+	hello, connect uint32        // milliseconds that they took
+	total          uint32        // the same; one that lasts for 49 days starts again from zero
+	name           keptName
 	client         netip.AddrPort
 	listener       uint16
 	backend        string // as long as a table's, but no longer than its table lives plus the next connections
@@ -126,7 +129,7 @@ func (r *recent) add() *record {
 func (r *recent) repeat(why reason, listener uint16, client netip.AddrPort, name *keptName) *record {
 	at := &r.ring[(r.next-1)%recentRing]
 	if at.last == 0 || at.why != why || at.listener != listener || at.client.Addr() != client.Addr() ||
-		!at.trace.name.equal(name) {
+		!at.name.equal(name) {
 		return nil
 	}
 	r.number++
@@ -136,13 +139,17 @@ func (r *recent) repeat(why reason, listener uint16, client netip.AddrPort, name
 
 // note records how a connection ended that has a place in the slab. It must be called before the place is given up, and
 // before the connection is taken off its server.
-func (c *conn) note(l *loop, how result, why reason, by party, failure error) {
-	t := &l.traces[c.index]
-	client := netip.AddrPortFrom(c.clientAddress(), c.port)
-	at := l.noted(how, why, c.listener, client, &t.name)
-	at.ended, at.trace, at.by, at.failure = l.timers.Elapsed(), *t, by, failure
+func (c *conn) note(l *loop, e ending) {
+	name := keepName(e.name)
+	if c.target >= 0 {
+		name = keepName(l.asked(c))
+	}
+	at := l.noted(e, c.listener, netip.AddrPortFrom(c.clientAddress(), c.port), name)
+	at.hello, at.connect, at.total = c.helloTook, 0, l.timers.Now()-c.accepted
+	if c.state == stateRelaying {
+		at.connect = c.began - c.accepted - c.helloTook
+	}
 	at.toServer, at.back = c.up.bytes, c.down.bytes
-	at.backend, at.server = "", netip.AddrPort{}
 	if c.target >= 0 {
 		b := &l.targets[c.target].pool.Backend
 		at.backend = b.Name
@@ -154,26 +161,26 @@ func (c *conn) note(l *loop, how result, why reason, by party, failure error) {
 
 // turnedAway records a connection that was closed as soon as it was accepted.
 func (l *loop) turnedAway(why reason, listener uint16, client netip.AddrPort) {
-	at := l.noted(0, why, listener, client, new(keptName))
-	now := l.timers.Elapsed()
-	at.ended, at.trace = now, trace{began: now}
-	at.backend, at.server, at.toServer, at.back, at.by, at.failure = "", netip.AddrPort{}, 0, 0, byRouter, nil
+	l.noted(ending{why: why}, listener, client, keptName{})
 }
 
-// noted returns the record to fill in.
-func (l *loop) noted(how result, why reason, listener uint16, client netip.AddrPort, name *keptName) *record {
+// noted returns the record of one more connection, with all that it is told; the rest is zero.
+func (l *loop) noted(e ending, listener uint16, client netip.AddrPort, name keptName) *record {
 	r := &l.recent
 	var at *record
-	if why != accepted {
-		r.reasons[why]++
-		at = r.repeat(why, listener, client, name)
+	if e.why != accepted {
+		r.reasons[e.why]++
+		at = r.repeat(e.why, listener, client, &name)
 	} else {
-		r.results[how]++
+		r.results[e.how]++
 	}
 	if at == nil {
 		at = r.add()
 	}
-	at.how, at.why, at.listener, at.client = how, why, listener, client
+	*at = record{
+		first: at.first, last: at.last, ended: l.timers.Elapsed(), name: name, client: client, listener: listener,
+		how: e.how, why: e.why, by: e.by, failure: e.failure,
+	}
 	if r.following {
 		select {
 		case l.shared.ended <- struct{}{}:
@@ -194,10 +201,10 @@ func (l *loop) since(number uint32, list []Connection) []Connection {
 		}
 		c := Connection{
 			Ended: wall.Add(at.ended - now), Times: int(at.last - at.first + 1), Client: at.client,
-			Listener: l.listeners[at.listener].Name, Host: at.trace.name.String(), Backend: shortened(at.backend),
+			Listener: l.listeners[at.listener].Name, Host: at.name.String(), Backend: shortened(at.backend),
 			Server: at.server, ToServer: at.toServer, ToClient: at.back,
-			Hello: time.Duration(at.trace.hello) * time.Millisecond, Connect: time.Duration(at.trace.connect) * time.Millisecond,
-			Total: at.ended.Truncate(time.Millisecond) - at.trace.began.Truncate(time.Millisecond), Result: resultNames[at.how], By: partyNames[at.by],
+			Hello: milliseconds(at.hello), Connect: milliseconds(at.connect), Total: milliseconds(at.total),
+			Result: resultNames[at.how], By: partyNames[at.by],
 		}
 		if int32(at.first-number) <= 0 {
 			c.Times = int(at.last - number)
@@ -217,6 +224,8 @@ func (l *loop) since(number uint32, list []Connection) []Connection {
 	}
 	return list
 }
+
+func milliseconds(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }
 
 func shortened(s string) string {
 	if len(s) > backendKept {

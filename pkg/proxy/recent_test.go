@@ -275,13 +275,12 @@ func TestAccessLogIsBounded(t *testing.T) {
 
 // BenchmarkNote is what the record of its end costs a connection.
 func BenchmarkNote(b *testing.B) {
-	l := &loop{timers: &fakeWorld{}, shared: &shared{ended: make(chan struct{}, 1)}, traces: make([]trace, chunk)}
+	l := &loop{timers: &fakeWorld{}, shared: &shared{ended: make(chan struct{}, 1)}}
 	c := l.conns.take()
 	c.setClient(netip.MustParseAddrPort("203.0.113.9:4711"))
 	name := hello.Options{Name: "app.example.com"}.Name
 	b.ReportAllocs()
 	for b.Loop() {
-		l.traces[c.index].name.set([]byte(name))
-		c.note(l, resultOK, accepted, byClient, nil)
+		c.note(l, ending{how: resultOK, by: byClient, name: []byte(name)})
 	}
 }

@@ -17,7 +17,7 @@ const (
 func (c *conn) refuse(l *loop, d decision) (done bool) {
 	l.peekEnded(c)
 	l.listeners[c.listener].rejected[d.refused]++
-	c.note(l, 0, d.refused, byRouter, d.failure)
+	c.note(l, ending{why: d.refused, failure: d.failure, name: d.name})
 	switch {
 	case l.listeners[c.listener].HTTP:
 		if d.answer != "" {
@@ -66,7 +66,7 @@ func (c *conn) reject(l *loop, why reason) (done bool) {
 	if why == rejectClosed {
 		by = byClient
 	}
-	c.note(l, 0, why, by, nil)
+	c.note(l, ending{why: why, by: by})
 	c.close(l)
 	return true
 }

@@ -40,7 +40,7 @@ func (c *conn) relay(l *loop) (done bool) {
 		return c.end(l, resultReset, byServer)
 	case c.up.finished && c.down.finished && c.single:
 		l.targets[c.target].count(c.listener, resultOK)
-		c.note(l, resultOK, accepted, byServer, nil)
+		c.note(l, ending{how: resultOK, by: byServer})
 		return c.part(l)
 	case c.up.finished && c.down.finished:
 		return c.end(l, resultOK, c.first)

@@ -1,7 +1,8 @@
 package proxy
 
-// chunk is how many connections the slab grows by. Chunks never move, so a *conn stays valid.
-const chunk = 256
+// chunk is how many connections the slab grows by: nearly full pages, as the heap rounds them. Chunks never move, so a
+// *conn stays valid.
+const chunk = 512
 
 // A slab holds the connections of one loop. It has no pointers, so that the garbage collector never looks inside, and
 // each place has a generation that changes whenever it is freed, so that a late event never meets the next occupant.
