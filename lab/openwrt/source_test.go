@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/netip"
 	"os"
@@ -337,6 +339,7 @@ func TestClientSource(t *testing.T) {
 		t.Errorf("openssl: %v: %s", err, out)
 	}
 
+	l.many()
 	l.transfers()
 	l.restarted()
 	l.banned()
@@ -345,6 +348,30 @@ func TestClientSource(t *testing.T) {
 	l.switched()
 	l.refused()
 	l.stopped()
+}
+
+// many connections of one client are open at the same time, and each is answered.
+func (l *sourceLab) many() {
+	var open []*tls.Conn
+	for range 100 {
+		raw, err := l.house.WAN.Dial(l.Context(), "tcp", "203.0.113.1:443")
+		if err != nil {
+			l.Fatal(err)
+		}
+		defer raw.Close()
+		conn := tls.Client(raw, &tls.Config{ServerName: sourceApp, RootCAs: l.house.Authority.Pool})
+		if err := conn.HandshakeContext(l.Context()); err != nil {
+			l.Fatalf("connection %d: %v", len(open), err)
+		}
+		open = append(open, conn)
+	}
+	for i, conn := range open {
+		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", sourceApp)
+		page, err := io.ReadAll(conn)
+		if err != nil || !bytes.Contains(page, []byte("asked by 203.0.113.50\n")) {
+			l.Fatalf("connection %d: %v: %s", i, err, page)
+		}
+	}
 }
 
 // transfers compares a lot of bytes, while the service is reloaded: connections and rules stay.
