@@ -83,7 +83,7 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{rounds: o.rounds, progress: os.Stderr, measures: measures(o.duration, o.idle)}
+	b := &bench{rounds: o.rounds, names: o.names, progress: os.Stderr, measures: measures(o.duration, o.idle)}
 	if b.proxies, err = choose(all, o.proxies, func(p proxy) string { return p.name }); err != nil {
 		return err
 	}
@@ -91,9 +91,6 @@ func run(o options) error {
 		if b.measures, err = choose(b.measures, o.measures, func(m measure) string { return m.name }); err != nil {
 			return err
 		}
-	}
-	for n := range o.names {
-		b.names = append(b.names, fmt.Sprintf("host%06d.example.com", n))
 	}
 	if err := netns.Isolate(); err != nil {
 		return err

@@ -23,7 +23,8 @@ type sample struct {
 type measure struct {
 	name    string
 	job     load.Job
-	fresh   bool // on a proxy that has just been started
+	rests   bool // on a proxy that has just been started, for what it holds and not for what it does
+	names   int  // on a proxy that has just been started with so many more hosts; 0: with as many as all have
 	figures []figure
 }
 
@@ -66,7 +67,9 @@ func measures(duration time.Duration, idle int) []measure {
 		{name: "pairs", job: pairs, figures: []figure{{name: "CPU per pair of 1 kB messages, 64 kept", unit: "us", value: perOperation}}},
 		{name: "bulk1", job: open(bulk, 1), figures: []figure{perGB(1)}},
 		{name: "bulk64", job: open(bulk, 64), figures: []figure{perGB(64)}},
-		{name: "idle", job: rest, fresh: true, figures: []figure{
+		{name: "names10", job: open(short, 64), names: 10, figures: []figure{perConnection("64 open, 10 hosts")}},
+		{name: "names100k", job: open(short, 64), names: 100_000, figures: []figure{perConnection("64 open, 100,000 hosts")}},
+		{name: "idle", job: rest, rests: true, figures: []figure{
 			{name: "memory per idle connection", unit: "bytes", absolute: true, value: func(s sample) float64 {
 				return float64(s.memory) / float64(s.Operations)
 			}},

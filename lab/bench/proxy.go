@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -68,6 +69,48 @@ type world struct {
 	Splice           bool
 }
 
+// moreNames returns n host names.
+func moreNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("host%06d.example.com", i)
+	}
+	return names
+}
+
+// ingressHosts is how many hosts an Ingress has among the manifests.
+const ingressHosts = 2_000
+
+// writeNames writes the further names to the files from which proxies read them, if there are any: a line for each, and
+// as Ingresses.
+func (w world) writeNames() error {
+	if len(w.MoreNames) == 0 {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(w.Dir, "names"), []byte(strings.Join(w.MoreNames, "\n")), 0o644); err != nil {
+		return err
+	}
+	manifests := filepath.Join(w.Dir, "manifests")
+	if err := os.MkdirAll(manifests, 0o755); err != nil {
+		return err
+	}
+	n := 0
+	for hosts := range slices.Chunk(w.MoreNames, ingressHosts) {
+		var ingress strings.Builder
+		fmt.Fprintf(&ingress, "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: more%d, namespace: default}\n"+
+			"spec:\n  ingressClassName: external\n  rules:\n", n)
+		for _, host := range hosts {
+			fmt.Fprintf(&ingress, "  - host: %s\n", host)
+		}
+		file := filepath.Join(manifests, fmt.Sprintf("more%d.yaml", n))
+		if err := os.WriteFile(file, []byte(ingress.String()), 0o644); err != nil {
+			return err
+		}
+		n++
+	}
+	return nil
+}
+
 // An instance is a proxy that runs.
 type instance struct {
 	proxy
@@ -95,6 +138,9 @@ func (p proxy) start(w world, core int) (*instance, error) {
 	}
 	if err := os.WriteFile(file, configuration.Bytes(), 0o644); err != nil {
 		return nil, err
+	}
+	if err := w.writeNames(); err != nil {
+		return nil, fmt.Errorf("%s: more names: %w", p.name, err)
 	}
 	i := &instance{proxy: p, world: w, exited: make(chan error, 1)}
 	i.cmd = exec.Command(p.program, p.arguments(w.Dir, file)...)

@@ -17,8 +17,8 @@ type bench struct {
 	proxies  []proxy
 	measures []measure
 	rounds   int
-	core     int      // of the proxies
-	names    []string // that are routed besides the one that is asked for
+	core     int // of the proxies
+	names    int // how many are routed besides the one that is asked for
 	progress io.Writer
 
 	load    *load.Load
@@ -52,7 +52,7 @@ func (b *bench) run() (_ results, err error) {
 		}
 	}()
 	for _, p := range b.proxies {
-		i, err := b.start(p)
+		i, err := b.start(p, b.names)
 		if err != nil {
 			return nil, err
 		}
@@ -85,8 +85,8 @@ func (b *bench) run() (_ results, err error) {
 	return all, nil
 }
 
-// start starts a proxy and waits until connections get through it.
-func (b *bench) start(p proxy) (*instance, error) {
+// start starts a proxy that routes so many more names, and waits until connections get through it.
+func (b *bench) start(p proxy, names int) (*instance, error) {
 	b.started++
 	port := uint16(firstPort + b.started)
 	i, err := p.start(world{
@@ -95,7 +95,7 @@ func (b *bench) start(p proxy) (*instance, error) {
 		Status:    netip.AddrPortFrom(netip.MustParseAddr(listenAddress), port+1000),
 		Backend:   netip.MustParseAddrPort(backendAddress),
 		Default:   netip.MustParseAddrPort(defaultAddress),
-		MoreNames: b.names,
+		MoreNames: moreNames(names),
 	}, b.core)
 	if err != nil {
 		return nil, err
@@ -134,13 +134,13 @@ func (b *bench) take(m measure, i *instance) (s sample, err error) {
 
 // takeOnce takes a sample of a proxy, or of a new instance of it where the measure needs one.
 func (b *bench) takeOnce(m measure, i *instance) (s sample, err error) {
-	if m.fresh {
-		if i, err = b.start(i.proxy); err != nil {
+	if m.rests || m.names > 0 {
+		if i, err = b.start(i.proxy, max(b.names, m.names)); err != nil {
 			return s, err
 		}
 		defer func() { err = errors.Join(err, i.stop()) }()
 	}
-	before, err := i.usage(m.fresh)
+	before, err := i.usage(m.rests)
 	if err != nil {
 		return s, err
 	}
@@ -148,12 +148,12 @@ func (b *bench) takeOnce(m measure, i *instance) (s sample, err error) {
 	var failed error
 	job := m.job
 	job.Target = i.Listen
-	if !m.fresh {
+	if !m.rests {
 		job.Begin = func() { before, failed = i.usage(false) }
 	}
 	job.End = func() {
 		var err error
-		after, err = i.usage(m.fresh)
+		after, err = i.usage(m.rests)
 		failed = errors.Join(failed, err)
 	}
 	s.Result, err = b.load.Run(job)
