@@ -55,7 +55,7 @@ const pageOfRoutes = 500
 //
 //	status                       status.Report, without the last connections
 //	recent                       recent: the last connections, as status.Report has them
-//	routes   offset, limit       status.Routes, a page of them, and how many there are
+//	routes   offset, limit       status.Routes, a page of them, and routes_total, refused_total, next
 //	explain  name                status.Explanation
 //	reload                       ok, error
 //	check    config              problems: what `sniroute check` says of a text
@@ -129,7 +129,8 @@ func (o onBus) guard(handle handler) handler {
 	}
 }
 
-// pageOf returns limit entries from offset on, of the routes and of the refused claims, and how many there are in all.
+// pageOf returns limit entries from offset on, of the routes and of the refused claims, how many there are in all, and
+// where the next page begins (0: this is the last). Where entries are large, there are fewer on a page.
 func pageOf(r status.Routes, args ubus.Table) (ubus.Table, error) {
 	offset, _ := args.Int("offset")
 	limit, given := args.Int("limit")
@@ -139,12 +140,33 @@ func pageOf(r status.Routes, args ubus.Table) (ubus.Table, error) {
 	if !given || limit > pageOfRoutes {
 		limit = pageOfRoutes
 	}
-	page, err := tableOf(status.Routes{Routes: cut(r.Routes, offset, limit), Refused: cut(r.Refused, offset, limit)})
+	routes, refused := cut(r.Routes, offset, limit), cut(r.Refused, offset, limit)
+	for _, fit := range []int{fits(routes), fits(refused)} {
+		limit = min(limit, int64(fit))
+	}
+	routes, refused = cut(r.Routes, offset, limit), cut(r.Refused, offset, limit)
+	page, err := tableOf(status.Routes{Routes: routes, Refused: refused})
 	if err != nil {
 		return nil, err
 	}
+	next := offset + limit
+	if next >= int64(max(len(r.Routes), len(r.Refused))) {
+		next = 0
+	}
 	return append(page,
-		ubus.Field{Name: "routes_total", Value: len(r.Routes)}, ubus.Field{Name: "refused_total", Value: len(r.Refused)}), nil
+		ubus.Field{Name: "routes_total", Value: len(r.Routes)}, ubus.Field{Name: "refused_total", Value: len(r.Refused)},
+		ubus.Field{Name: "next", Value: int(next)}), nil
+}
+
+// fits returns how many entries of a list a page may have.
+func fits[T any](list []T) int {
+	const most = 200 << 10 // bytes of JSON, of either list
+	budget, left := most, 0
+	fit := len(fitting(&budget, &left, list))
+	if left == 0 {
+		return pageOfRoutes
+	}
+	return max(fit, 1)
 }
 
 func cut[T any](list []T, offset, limit int64) []T {

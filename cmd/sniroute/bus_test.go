@@ -158,7 +158,7 @@ func TestBusObject(t *testing.T) {
 	text, err := json.Marshal(answer)
 	want := `{"routes":[{"host":"h0000.example.com","alpn":"","exposed":false,"backend":"","servers":[],"dns":[],` +
 		`"source":"","object":"","merged":[],"warnings":[]}],"refused":[{"host":"a` + "\uFFFD\uFFFD" + `\u003cb\u003e",` +
-		`"source":"","object":"","reason":"name","detail":""}],"routes_total":1200,"refused_total":1}`
+		`"source":"","object":"","reason":"name","detail":""}],"routes_total":1200,"refused_total":1,"next":1}`
 	if string(text) != want {
 		t.Errorf("routes answers (%v)\n%s instead of\n%s", err, text, want)
 	}
@@ -185,5 +185,86 @@ func TestBusObject(t *testing.T) {
 	answer, err = askBus(t, exhibit{table: table, reloaded: errors.New("line 3")}, "reload", nil)
 	if err != nil || answer.Get("ok") != false || answer.String("error") != "line 3" {
 		t.Errorf("a bad reload answers %v (%v)", answer, err)
+	}
+}
+
+// TestBusRoutesBounds: pages of large entries are shorter, and all of them are there.
+func TestBusRoutesBounds(t *testing.T) {
+	table := &route.Table{Backends: []route.Backend{{Name: "b"}}}
+	var addresses []netip.Addr
+	for i := range 64 {
+		a := netip.MustParseAddr(fmt.Sprintf("fd00:1111:2222:3333:4444:5555:6666:%x", i+0x7000))
+		addresses = append(addresses, a)
+		table.Backends[0].Servers = append(table.Backends[0].Servers, route.Server{Address: netip.AddrPortFrom(a, 443)})
+	}
+	for i := range 1000 {
+		host := fmt.Sprintf("%0250d", i)
+		table.Routes = append(table.Routes, route.Route{Host: host, Exposed: true, DNS: addresses})
+		table.Refused = append(table.Refused, route.Refusal{Host: host, Object: host, Detail: strings.Repeat("<\"", 200)})
+	}
+	c := callBus(t, shownOnBus(exhibit{table: table}, new(config.Config)))
+	var hosts, refused, pages int
+	for offset := 0; offset > 0 || pages == 0; pages++ {
+		var page struct {
+			Routes, Refused []struct{ Host string }
+			Next            int
+		}
+		if err := c.ask("routes", ubus.Table{{Name: "offset", Value: offset}}, &page); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range page.Routes {
+			if r.Host != fmt.Sprintf("%0250d", offset+i) {
+				t.Fatalf("at %d stands %s", offset+i, r.Host)
+			}
+		}
+		hosts, refused, offset = hosts+len(page.Routes), refused+len(page.Refused), page.Next
+	}
+	if hosts != 1000 || refused != 1000 || pages < 4 {
+		t.Errorf("%d hosts and %d refused claims on %d pages", hosts, refused, pages)
+	}
+}
+
+// TestBusStatusBounds: however much there is to report, it fits on the bus.
+func TestBusStatusBounds(t *testing.T) {
+	long := strings.Repeat("<", 900)
+	var report status.Report
+	for i := range 2000 {
+		server := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 443)
+		report.Traffic.Backends = append(report.Traffic.Backends, status.BackendTraffic{
+			Name: fmt.Sprintf("home/external/%d", i), Servers: slices.Repeat([]status.ServerTraffic{{Address: server, Error: long}}, 4),
+			Connect: status.Histogram{Bounds: make([]float64, 12), Counts: make([]uint64, 13)},
+		})
+		report.Recent = append(report.Recent, status.Connection{Host: long})
+		report.Problems = append(report.Problems, status.Problem{Text: long})
+		report.Waiting = append(report.Waiting, long)
+		report.Config.Warnings = append(report.Config.Warnings, status.Warning{Text: long})
+		report.Sources = append(report.Sources, status.SourceState{Name: "home", Errors: slices.Repeat([]string{long}, 10)})
+		report.Listeners = append(report.Listeners, status.ListenerState{Name: "https", Error: "x"})
+	}
+	report.Config.Error = strings.Repeat("x\n", 1<<20)
+	table, err := statusOnBus(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := shownOnBus(exhibit{}, new(config.Config))
+	c := callBus(t, o)
+	object := ubus.Object{Name: "much", Methods: []ubus.Method{{Name: "status",
+		Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return table, nil }}}}
+	if err := c.served.AddObject(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := c.conn.Call(t.Context(), "much", "status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := answer.Int("left_out"); left < 10000 {
+		t.Errorf("%d entries are left out", left)
+	}
+	if backends, _ := answer.Table("traffic").Get("backends").([]any); len(backends) == 0 {
+		t.Error("no backend is left")
+	}
+	answer, err = statusOnBus(status.ReportOf(exhibit{table: new(route.Table)}))
+	if left, ok := answer.Int("left_out"); err != nil || ok && left != 0 {
+		t.Errorf("of little, %v is left out (%v)", answer.Get("left_out"), err)
 	}
 }
