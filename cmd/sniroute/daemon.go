@@ -45,6 +45,7 @@ type daemon struct {
 	mu      sync.Mutex         // guards what follows
 	config  *config.Config     // in force
 	state   status.ConfigState // of it
+	read    string             // printOf what was read last, in force or not
 	names   []string           // of the router
 	unknown error              // what could not be found out about the router
 }

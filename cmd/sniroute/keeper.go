@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -31,6 +32,8 @@ type keeper struct {
 	log     *slog.Logger
 	changed chan struct{} // there is something that the table does not hold yet
 
+	building sync.Mutex // held while a table is made and adopted: the one of newer knowledge comes later
+
 	mu     sync.Mutex               // guards what follows
 	policy route.Policy             // replaced, never changed
 	router route.Router             // without API servers
@@ -54,15 +57,48 @@ func newKeeper(tables *route.Holder, adopt func(*route.Table), log *slog.Logger)
 // setPolicy takes over a configuration. What sources said that it does not have is forgotten.
 func (k *keeper) setPolicy(p route.Policy) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.policy = p
+	k.mu.Unlock()
+	k.forget()
+	k.wake()
+}
+
+// change makes a table by another policy and takes that over if adopt, which stands in for the keeper's own, takes the
+// table. On error everything stays.
+func (k *keeper) change(p route.Policy, adopt func(*route.Table) error) (err error) {
+	k.building.Lock()
+	defer k.building.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			k.log.Error("the table could not be made", "panic", p, "stack", string(debug.Stack()))
+			err = errors.New("the table could not be made because of a bug in sniroute: please report it")
+		}
+	}()
+	started := time.Now()
+	policy, claims := k.completed(p)
+	table := route.Build(&policy, claims)
+	if err := adopt(table); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.policy = p
+	k.mu.Unlock()
+	before := k.tables.Load()
+	k.tables.Store(table)
+	k.note(before, table, time.Since(started))
+	return nil
+}
+
+// forget drops what sources said that the policy does not have.
+func (k *keeper) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	known := make(map[string]bool)
-	for _, s := range p.Sources {
+	for _, s := range k.policy.Sources {
 		known[s.Name] = true
 	}
 	maps.DeleteFunc(k.claims, func(source string, _ []route.Claim) bool { return !known[source] })
 	maps.DeleteFunc(k.apis, func(source string, _ apiServers) bool { return !known[source] })
-	k.wake()
 }
 
 // setRouter takes over what the router is, if it has changed.
@@ -119,6 +155,8 @@ func (k *keeper) run(ctx context.Context) {
 // build makes a table of what is known now. Where that fails, which only a mistake in the program can cause, the table
 // before stays: it is better to route by it than not at all.
 func (k *keeper) build() {
+	k.building.Lock()
+	defer k.building.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
 			k.log.Error("the table could not be made; the one before stays", "panic", p, "stack", string(debug.Stack()))
@@ -137,10 +175,18 @@ func (k *keeper) build() {
 	k.note(before, table, time.Since(started))
 }
 
+// inputs is what the next table is made of.
 func (k *keeper) inputs() (route.Policy, []route.Claim) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	policy := k.policy
+	k.mu.Unlock()
+	return k.completed(policy)
+}
+
+// completed returns a policy with what the router is, and the claims of its sources.
+func (k *keeper) completed(policy route.Policy) (route.Policy, []route.Claim) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	router := k.router
 	router.APIServers = slices.Clone(policy.Router.APIServers)
 	router.APINames = slices.Clone(policy.Router.APINames)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sniroute/sniroute/pkg/config"
 	"github.com/sniroute/sniroute/pkg/proxy"
+	"github.com/sniroute/sniroute/pkg/route"
 	"github.com/sniroute/sniroute/pkg/status"
 )
 
@@ -46,7 +47,7 @@ func (d *daemon) reloadOnDemand(ctx context.Context, hangup <-chan os.Signal) {
 
 // reload reads the configuration again and takes it over. On error the old one stays in force.
 func (d *daemon) reload(ctx context.Context) error {
-	c, warnings, err := config.Load(d.dir)
+	c, warnings, err := d.load()
 	if err == nil {
 		err = c.Loops(d.isOwn)
 	}
@@ -54,7 +55,8 @@ func (d *daemon) reload(ctx context.Context) error {
 		err = c.ClientSource(proxy.CanBorrow)
 	}
 	if err == nil {
-		err = withRemedy(d.proxy.Setup(setupOf(c)))
+		setup := setupOf(c)
+		err = withRemedy(d.keeper.change(policyOf(c), func(t *route.Table) error { return d.proxy.Change(setup, t) }))
 	}
 	if err != nil {
 		d.refuse(err)
@@ -64,7 +66,7 @@ func (d *daemon) reload(ctx context.Context) error {
 	d.lookAround()
 	d.level.Set(c.Main.LogLevel)
 	d.sources.set(ctx, c)
-	d.keeper.setPolicy(policyOf(c))
+	d.keeper.forget()
 	d.dns.set(ctx, c.DNS)
 	d.pages.set(ctx, d.pagesOf(c))
 	d.log.Info("configuration reloaded", "file", c.File, "warnings", len(warnings))

@@ -40,7 +40,11 @@ func run(ctx context.Context, in invocation) error {
 	}
 	defer output.Close()
 	log := slog.New(output)
-	c, warnings, err := config.Load(*f.dir)
+	path, data, err := config.Read(*f.dir)
+	if err != nil {
+		return err
+	}
+	c, warnings, err := config.Parse(path, data)
 	if err != nil {
 		return err
 	}
@@ -49,6 +53,7 @@ func run(ctx context.Context, in invocation) error {
 	if err != nil {
 		return err
 	}
+	d.read = printOf(data, nil)
 	return d.run(ctx, c, hangup)
 }
 
@@ -70,6 +75,7 @@ func (d *daemon) run(ctx context.Context, c *config.Config, hangup <-chan os.Sig
 	d.pages.set(ctx, d.pagesOf(c))
 	defer d.pages.stop()
 	defer start(ctx, func(ctx context.Context) { d.reloadOnDemand(ctx, hangup) }).stop()
+	defer start(ctx, d.followConfig).stop()
 	defer start(ctx, d.answer).stop()
 	d.greet(c)
 	debug.FreeOSMemory() // what a large state file or configuration left behind

@@ -127,8 +127,12 @@ func backendText(b *strings.Builder, t status.BackendTraffic) {
 	for _, c := range t.Connections {
 		ended += c.Count
 	}
-	fmt.Fprintf(b, "backend %s: %d connections now, %d before, %s to it, %s back\n",
-		shown(t.Name), t.Active, ended, bytesText(t.ToBackend), bytesText(t.ToClient))
+	state := ""
+	if t.Removed {
+		state = " (removed)"
+	}
+	fmt.Fprintf(b, "backend %s%s: %d connections now, %d before, %s to it, %s back\n",
+		shown(t.Name), state, t.Active, ended, bytesText(t.ToBackend), bytesText(t.ToClient))
 	for _, s := range t.Servers {
 		up := "up"
 		if !s.Up {

@@ -34,7 +34,7 @@ func trafficOf(s proxy.Stats) status.Traffic {
 	}
 	for _, b := range s.Backends {
 		backend := status.BackendTraffic{
-			Name: b.Name, Active: b.Active, ToBackend: b.ToBackend, ToClient: b.ToClient,
+			Name: b.Name, Removed: b.Removed, Active: b.Active, ToBackend: b.ToBackend, ToClient: b.ToClient,
 			Remembered: b.Remembered, RememberedLimit: b.RememberedLimit,
 			Connect: status.Histogram(b.Connect), Connections: []status.ConnectionCount{}, Servers: []status.ServerTraffic{},
 		}

@@ -26,6 +26,7 @@ package backend
 import (
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/sniroute/sniroute/pkg/route"
@@ -49,8 +50,8 @@ type Pool struct {
 
 	order   []uint8 // the servers' indexes, each as often as its weight, spread evenly; backup servers are not in it
 	turn    atomic.Uint32
-	hashes  []uint64 // of the servers' addresses
-	servers []server
+	hashes  []uint64    // of the servers' addresses
+	servers []*server   // of one name and address, in all pools the same
 	checks  []*check    // by server; nil: not checked
 	sticks  *stickTable // nil: nothing is remembered
 	seed    maphash.Seed
@@ -69,9 +70,17 @@ func New(b route.Backend) *Pool {
 		Backend: b,
 		order:   spread(servers),
 		hashes:  serverHashes(servers),
-		servers: make([]server, len(servers)),
+		servers: newServers(len(servers)),
 		checks:  make([]*check, len(servers)),
 	}
+}
+
+func newServers(n int) []*server {
+	list := make([]*server, n)
+	for i := range list {
+		list[i] = new(server)
+	}
+	return list
 }
 
 // Opened counts a connection to the server; Closed ends it.
@@ -118,7 +127,7 @@ func (p *Pool) Problem(server int) string {
 
 // Continues reports whether p is the same servers as old with the same counters, under changed options perhaps.
 func (p *Pool) Continues(old *Pool) bool {
-	return len(p.servers) == len(old.servers) && (len(p.servers) == 0 || &p.servers[0] == &old.servers[0])
+	return slices.Equal(p.servers, old.servers)
 }
 
 // Remembered returns how many clients are remembered, and how many can be; no more than none where the backend's stick

@@ -3,18 +3,20 @@ package backend
 import (
 	"context"
 	"hash/maphash"
+	"net/netip"
 	"slices"
 	"sync"
 
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
-// A Set holds the pools of the current backends by name, and keeps the state of what did not change: counters where a
-// backend's servers are the same, remembered clients where its stick is, and checks as long as anybody wants them. The
-// zero value is ready to use.
+// A Set holds the pools of the current backends by name, and keeps the state of what did not change: a server's counters
+// while its backend has one of that address, and for when it has again; remembered clients where a backend's stick is
+// the same; checks as long as anybody wants them. The zero value is ready to use.
 type Set struct {
-	pools  map[string]*Pool
-	sticks map[string]*stickTable
+	pools   map[string]*Pool
+	sticks  map[string]*stickTable
+	servers map[serverOf]*server
 
 	made sync.Once
 	seed maphash.Seed
@@ -27,11 +29,21 @@ type Set struct {
 	ask func(ctx context.Context, q question, name string) error // how to find out whether a server is up
 }
 
+type serverOf struct {
+	backend string
+	address netip.AddrPort
+}
+
+// mostServers bounds the servers whose counters are kept for when they come back: what a cluster has had over time has
+// no bound.
+const mostServers = 4096
+
 func (s *Set) init() {
 	s.made.Do(func() {
 		s.seed = maphash.MakeSeed()
 		s.wake = make(chan struct{}, 1)
 		s.durations = newDurations()
+		s.servers = make(map[serverOf]*server)
 		if s.ask == nil {
 			s.ask = askServer
 		}
@@ -58,7 +70,20 @@ func (s *Set) Update(backends []route.Backend, names []string) []*Pool {
 		pools[i], byName[b.Name] = pool, pool
 	}
 	s.pools, s.sticks = byName, sticks
+	if len(s.servers) > mostServers {
+		s.forgetServers(pools)
+	}
 	return pools
+}
+
+// forgetServers gives up the counters of all servers but those of the pools.
+func (s *Set) forgetServers(pools []*Pool) {
+	s.servers = make(map[serverOf]*server)
+	for _, p := range pools {
+		for i, server := range p.servers {
+			s.servers[serverOf{p.Backend.Name, p.Backend.Servers[i].Address}] = server
+		}
+	}
 }
 
 // pool makes the pool of a backend that was described otherwise before, or not at all: then old is nil.
@@ -70,8 +95,15 @@ func (s *Set) pool(b route.Backend, old *Pool, sticks *stickTable, checks map[qu
 			pool.checks[i] = checks[q]
 		}
 	}
+	for i := range pool.servers {
+		of := serverOf{b.Name, b.Servers[i].Address}
+		if known := s.servers[of]; known == nil {
+			s.servers[of] = pool.servers[i]
+		} else if !slices.Contains(pool.servers[:i], known) { // otherwise the backend has it twice
+			pool.servers[i] = known
+		}
+	}
 	if old != nil && slices.Equal(old.Backend.Servers, b.Servers) {
-		pool.servers = old.servers
 		pool.turn.Store(old.turn.Load())
 	}
 	return pool

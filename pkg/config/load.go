@@ -18,12 +18,18 @@ import (
 
 // Load reads the file sniroute in dir (/etc/config). The error is an *Error where the file was read and is wrong.
 func Load(dir string) (*Config, []Warning, error) {
-	path := filepath.Join(dir, "sniroute")
-	data, err := readFile(path)
+	path, data, err := Read(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	return Parse(path, data)
+}
+
+// Read returns where the file is, and its bytes: what Load parses.
+func Read(dir string) (path string, data []byte, err error) {
+	path = filepath.Join(dir, "sniroute")
+	data, err = readFile(path)
+	return path, data, err
 }
 
 // Parse is Load for a file that was read already; path stands in messages.

@@ -39,13 +39,17 @@ func (t *target) absorb(old *target) {
 }
 
 // adopt makes the plan the one that connections are routed by; pools are those of its backends. Connections of hosts that
-// lost their exposure are given the drain timeout.
+// lost their exposure, and those that came to a default backend where there is none any more, are given the drain
+// timeout.
 func (l *loop) adopt(p *plan, pools []*backend.Pool) {
 	l.plan = p
 	l.adoptPools(pools)
 	l.conns.each(func(c *conn) {
 		old := *l.route(c)
 		if old == nil {
+			if c.target >= 0 && !c.single && !l.answersOthers(c) {
+				l.drain(c)
+			}
 			return
 		}
 		name := []byte(l.asked(c))
@@ -58,7 +62,7 @@ func (l *loop) adopt(p *plan, pools []*backend.Pool) {
 }
 
 // adoptPools gives every pool a target. A target lives on where its servers do; one whose servers are others now keeps
-// its connections, and hands its counters on when the last one is gone.
+// its connections, and hands its counters on when the last one is gone, as does one whose backend is gone.
 func (l *loop) adoptPools(pools []*backend.Pool) {
 	byName := make(map[string]int32, len(l.targets))
 	for i, t := range l.targets {
@@ -75,6 +79,7 @@ func (l *loop) adoptPools(pools []*backend.Pool) {
 			l.targets[at] = &target{}
 		}
 		l.targets[at].pool, l.targets[at].current = pool, true
+		l.revive(l.targets[at])
 		l.targetOf[i] = at
 		byName[pool.Backend.Name] = at
 	}
@@ -84,6 +89,8 @@ func (l *loop) adoptPools(pools []*backend.Pool) {
 		}
 		if at, ok := byName[t.pool.Backend.Name]; ok && l.targets[at] != nil && l.targets[at].current {
 			l.targets[at].absorb(t)
+		} else {
+			l.bury(t)
 		}
 		l.targets[i] = nil
 	}
@@ -97,6 +104,15 @@ func (l *loop) vacantTarget() int32 {
 	}
 	l.targets = append(l.targets, nil)
 	return int32(len(l.targets) - 1)
+}
+
+// answersOthers says whether the listener still has a backend for what no route takes, of the connection's kind.
+func (l *loop) answersOthers(c *conn) bool {
+	ls := &l.listeners[c.listener]
+	if !ls.HTTP && !c.isTLS {
+		return decideOther(l.plan.table, &ls.Listener).backend != route.NoBackend
+	}
+	return l.plan.table.Default(ls.Name) != route.NoBackend
 }
 
 // reroute returns the route of the present table that exposes what the connection asked for; nil if none does.

@@ -1,16 +1,20 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sniroute/sniroute/lab/hello"
+	"github.com/sniroute/sniroute/pkg/backend"
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
@@ -212,5 +216,153 @@ func TestListenBeforeTheNetwork(t *testing.T) {
 			continue
 		}
 		syscall.Close(fd)
+	}
+}
+
+// What a backend counts outlives its removal: connections that end later are counted, the sums never fall while they are
+// shown, and go on where the backend comes back.
+func TestCountersOutliveRemoval(t *testing.T) {
+	w := newWorld(t, 2, nil)
+	w.server("app", func(_ *server, c *net.TCPConn) { io.Copy(c, c) })
+	w.expose("app.example.com", "app")
+	w.setup.Limits.DrainTimeout = patience
+	w.apply()
+	without := func() {
+		w.policy.Static = nil
+		w.policy.Backends = w.policy.Backends[:1]
+		w.apply()
+	}
+	with := w.policy
+	h := uint64(len(helloFor("app.example.com")))
+	want := uint64(0)
+	for round := range 5 {
+		var open []*net.TCPConn
+		for range 4 {
+			open = append(open, w.openTo("app.example.com"))
+		}
+		if round%2 == 0 {
+			without()
+		}
+		for _, c := range open {
+			c.Close()
+		}
+		want += 4
+		w.until("they are counted", func(s Stats) bool {
+			b := s.backend("app")
+			return s.Active == 0 && b.Connections[ConnectionResult{"tls", "ok"}] == want && b.ToBackend == want*h && b.ToClient == want*h
+		})
+		without()
+		without()
+		w.until("they are still shown", func(s Stats) bool {
+			b := s.backend("app")
+			return b.Connections[ConnectionResult{"tls", "ok"}] == want && b.Removed && len(b.Servers) == 0
+		})
+		w.policy = with
+		w.apply()
+		w.until("they go on", func(s Stats) bool {
+			b := s.backend("app")
+			return b.Connections[ConnectionResult{"tls", "ok"}] == want && !b.Removed && len(b.Servers) == 1
+		})
+	}
+}
+
+// Backends that are gone are remembered up to a bound, the latest of them, and shown for a while.
+func TestPastIsBounded(t *testing.T) {
+	clock := &fakeWorld{timers: make(map[uint32]uint32)}
+	l := &loop{timers: clock, past: make(map[string]*pastTarget)}
+	var set backend.Set
+	for i := range mostPast + 10 {
+		clock.now += 1000
+		pools := set.Update([]route.Backend{{Name: fmt.Sprint(i)}}, nil)
+		l.adoptPools(pools)
+		l.targets[l.targetOf[0]].toServer = uint64(i)
+	}
+	if len(l.past) != mostPast || l.past["0"] != nil || l.past[fmt.Sprint(mostPast+8)].toServer != mostPast+8 {
+		t.Errorf("%d are remembered", len(l.past))
+	}
+	sum := tally{targets: make(map[string]*target)}
+	l.collect(&sum)
+	if n, want := len(sum.targets), int(shownPast/time.Second)+1; n != want {
+		t.Errorf("%d are shown, want %d", n, want)
+	}
+}
+
+// A listener can move to an address that its own socket is in the way of, and what waits at the old one is served.
+func TestListenerMoves(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		w := newWorld(t, loops, map[string]string{"app.example.com": "app"})
+		one := w.setup.Listeners[0].Addresses[0]
+		all := netip.AddrPortFrom(netip.Addr{}, one.Port())
+		for range 20 {
+			var asked sync.WaitGroup
+			for range 4 {
+				c := w.dial() // while the proxy is busy it waits to be accepted
+				asked.Go(func() {
+					got, err := ask(c, nil, appHello)
+					if want := append([]byte("app:"), appHello...); err != nil || !bytes.Equal(got, want) {
+						t.Errorf("got %q, %v", got, err)
+					}
+				})
+			}
+			for _, to := range []netip.AddrPort{all, one} {
+				w.setup.Listeners[0].Addresses = []netip.AddrPort{to}
+				if err := w.proxy.Setup(w.setup); err != nil {
+					t.Fatalf("%d loops, to %v: %v", loops, to, err)
+				}
+			}
+			asked.Wait()
+		}
+		taken, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.setup.Listeners[0].Addresses = []netip.AddrPort{netip.AddrPortFrom(netip.Addr{}, uint16(taken.Addr().(*net.TCPAddr).Port))}
+		if err := w.proxy.Setup(w.setup); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("where another program listens: %v", err)
+		}
+		taken.Close()
+	}
+}
+
+// A client that a listener lets in no more loses its connections after the drain timeout, as do those of a default
+// backend that the listener does not have any more.
+func TestListenerTurnsAway(t *testing.T) {
+	for what, change := range map[string]func(w *world){
+		"deny":       func(w *world) { w.setup.Listeners[0].Deny = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
+		"no default": func(w *world) { w.policy.Listeners[0].Default = "" },
+		"no non_tls": func(w *world) { w.setup.Listeners[0].NonTLS = "reject" },
+	} {
+		w := newWorld(t, 1, nil)
+		w.server("open", func(_ *server, c *net.TCPConn) { io.Copy(c, c) })
+		w.policy.Listeners[0].Default, w.setup.Listeners[0].NonTLS = "open", "open"
+		w.apply()
+		c, plain := w.openTo("any.example.com"), w.dial()
+		if !alive(plain) {
+			t.Fatal("not TLS: it does not echo")
+		}
+		w.setup.Limits.DrainTimeout = 200 * time.Millisecond
+		w.apply()
+		change(w)
+		w.apply()
+		gone := []*net.TCPConn{c, plain}
+		if what == "no default" {
+			gone = gone[:1]
+		}
+		if what == "no non_tls" {
+			gone = gone[1:]
+		}
+		for _, c := range gone {
+			if !alive(c) {
+				t.Errorf("%s: a connection was cut at once", what)
+			}
+		}
+		for _, c := range gone {
+			if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%s: got %v, want a reset after the drain timeout", what, err)
+			}
+		}
+		if len(gone) == 1 && !alive(map[bool]*net.TCPConn{true: plain, false: c}[gone[0] == c]) {
+			t.Errorf("%s: the other connection was cut", what)
+		}
 	}
 }

@@ -96,7 +96,9 @@ type opening struct {
 
 // configure makes the loop serve these listeners, in the order of their slots, with the setup's limits; opened sockets
 // are new, those at closed addresses are no longer wanted, kept ones may belong to another listener than before.
+// Connections whose listener is gone, or does not let their clients in any more, are given the drain timeout.
 func (l *loop) configure(listeners []Listener, s Setup, opened []opening, kept map[netip.AddrPort]uint16) {
+	l.takeLast(kept)
 	l.limits = s.Limits
 	l.follow(s.AccessLog)
 	for i, configured := range listeners {
@@ -122,10 +124,27 @@ func (l *loop) configure(listeners []Listener, s Setup, opened []opening, kept m
 		l.open(o)
 	}
 	l.conns.each(func(c *conn) {
-		if l.listeners[c.listener].gone {
+		if ls := &l.listeners[c.listener]; ls.gone || !c.expects && !admits(ls.Allow, ls.Deny, c.clientAddress()) {
 			l.drain(c)
 		}
 	})
+}
+
+// takeLast accepts what waits at sockets that are about to be closed, which would reset it.
+func (l *loop) takeLast(kept map[netip.AddrPort]uint16) {
+	for i := range l.acceptors {
+		a := &l.acceptors[i]
+		if _, stays := kept[a.address]; stays || a.fd < 0 {
+			continue
+		}
+		for range backlog {
+			fd, from, errno := accept(a.fd)
+			if errno != 0 {
+				break
+			}
+			l.admit(a.listener, fd, from)
+		}
+	}
 }
 
 func (l *loop) open(o opening) {

@@ -63,6 +63,7 @@ type loop struct {
 	plan     *plan
 	targets  []*target // nil: vacant
 	targetOf []int32   // by index of the plan's backends
+	past     map[string]*pastTarget
 
 	conns          slab
 	routes         []*[chunk]*route.Route // by the connection's index: what it was routed by
@@ -112,6 +113,7 @@ func newLoop(s *shared) (*loop, error) {
 		shared:  s,
 		plan:    planOf(&route.Table{}, false),
 		names:   make(map[uint32]string),
+		past:    make(map[string]*pastTarget),
 		scratch: make([]byte, largeBuffer),
 	}, nil
 }

@@ -302,6 +302,7 @@ func runModel(t *testing.T, seed uint64) {
 		shared: &shared{sources: newSources(), local: netip.Addr.IsLoopback, logger: slog.New(slog.DiscardHandler),
 			linked: func(_, _ netip.Addr) bool { return seed%8 == 1 }},
 		names:   make(map[uint32]string),
+		past:    make(map[string]*pastTarget),
 		scratch: make([]byte, largeBuffer),
 	}
 	l.configure([]Listener{{Name: "tls", NonTLS: "default", InspectDelay: 5 * time.Second}},

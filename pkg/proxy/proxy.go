@@ -3,8 +3,8 @@
 // unchanged.
 //
 //	p, err := proxy.New(proxy.Options{Logger: logger})
-//	err = p.Setup(proxy.Setup{Listeners: listeners, Limits: limits}) // and again at each reload
-//	p.SetTable(table)                                                // and again at each change
+//	err = p.Change(proxy.Setup{Listeners: listeners, Limits: limits}, table) // and again at each reload
+//	p.SetTable(table)                                                        // and again at each other change
 //	err = p.Run(ctx)
 //
 // What happens to a connection:
@@ -142,7 +142,10 @@ func New(o Options) (*Proxy, error) {
 func (p *Proxy) Loops() int { return len(p.loops) }
 
 // Setup opens what is new, keeps what is unchanged and drains what is gone. On error nothing has changed.
-func (p *Proxy) Setup(s Setup) error {
+func (p *Proxy) Setup(s Setup) error { return p.Change(s, nil) }
+
+// Change is Setup and SetTable at once: no connection meets one without the other. On error nothing has changed.
+func (p *Proxy) Change(s Setup, t *route.Table) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	slots := slices.Clone(p.slots)
@@ -166,6 +169,9 @@ func (p *Proxy) Setup(s Setup) error {
 		}
 		for i := range p.loops {
 			fd, err := listen(at, len(p.loops) > 1)
+			if errors.Is(err, unix.EADDRINUSE) && p.yield(at, wanted) {
+				fd, err = listen(at, true)
+			}
 			if err != nil {
 				for _, o := range slices.Concat(opened...) {
 					unix.Close(o.fd)
@@ -184,9 +190,24 @@ func (p *Proxy) Setup(s Setup) error {
 	for _, l := range s.Listeners {
 		listeners[slices.Index(slots, l.Name)] = l
 	}
-	p.onLoops(func(i int, l *loop) { l.configure(listeners, s, opened[i], wanted) })
-	p.adopt()
+	if t != nil {
+		p.table = t
+	}
+	p.adopt(func(i int, l *loop) { l.configure(listeners, s, opened[i], wanted) })
 	return nil
+}
+
+// yield has sockets of ours that are about to be closed share their port, so that one can be opened before: at :443 and
+// at 192.0.2.1:443 only one listens otherwise. It reports whether there are any. p.mu is held.
+func (p *Proxy) yield(at netip.AddrPort, wanted map[netip.AddrPort]uint16) (any bool) {
+	p.onLoops(func(_ int, l *loop) {
+		for _, a := range l.acceptors {
+			if _, stays := wanted[a.address]; a.fd >= 0 && !stays && a.address.Port() == at.Port() {
+				any = unix.SetsockoptInt(int(a.fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) == nil || any
+			}
+		}
+	})
+	return any
 }
 
 // SetTable makes t the table of all connections whose hello is completed from now on. Connections of a host that lost
@@ -195,14 +216,17 @@ func (p *Proxy) SetTable(t *route.Table) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.table = t
-	p.adopt()
+	p.adopt(func(int, *loop) {})
 }
 
-// adopt hands the table to the loops. p.mu is held.
-func (p *Proxy) adopt() {
+// adopt hands the table to the loops, after they have done first. p.mu is held.
+func (p *Proxy) adopt(first func(int, *loop)) {
 	plan := planOf(p.table, slices.ContainsFunc(p.setup.Listeners, func(l Listener) bool { return l.HTTP }))
 	pools := p.pools.Update(plan.backends, backend.NamesOf(p.table))
-	p.onLoops(func(_ int, l *loop) { l.adopt(plan, pools) })
+	p.onLoops(func(i int, l *loop) {
+		first(i, l)
+		l.adopt(plan, pools)
+	})
 }
 
 // onLoops calls f for each loop, on the loop, one after the other, and waits. p.mu is held.

@@ -9,7 +9,7 @@ import (
 // Stats are counters since start, added up over all loops.
 type Stats struct {
 	Listeners []ListenerStats
-	Backends  []BackendStats // those of the table, and those that still have connections
+	Backends  []BackendStats // those of the table, and those that were removed a while ago or still have connections
 	Peek      Histogram      // from accept to the end of the hello
 	Check     Histogram      // of health checks
 	Active    int            // client connections now
@@ -29,6 +29,7 @@ type ListenerStats struct {
 // BackendStats are the counters of one backend.
 type BackendStats struct {
 	Name        string
+	Removed     bool // the table does not have it; then it has no Servers
 	Active      int
 	Connections map[ConnectionResult]uint64
 	ToBackend   uint64 // bytes of connections that ended
@@ -115,22 +116,32 @@ func (l *loop) collect(sum *tally) {
 		}
 	}
 	for _, t := range l.targets {
-		if t == nil {
-			continue
+		if t != nil {
+			sum.target(t)
 		}
-		name := t.pool.Backend.Name
-		if sum.targets[name] == nil {
-			sum.targets[name] = &target{pool: t.pool}
+	}
+	for _, past := range l.past {
+		if l.timers.Elapsed()-past.left < shownPast {
+			sum.target(&past.target)
 		}
-		if t.current {
-			sum.targets[name].pool = t.pool
-		}
-		sum.targets[name].active += t.active
-		sum.targets[name].absorb(t)
 	}
 	sum.peek.add(&l.peek)
 	sum.peeking += l.peeking
 	sum.pauses += l.pauses
+}
+
+func (sum *tally) target(t *target) {
+	name := t.pool.Backend.Name
+	all := sum.targets[name]
+	if all == nil {
+		all = &target{pool: t.pool}
+		sum.targets[name] = all
+	}
+	if t.current {
+		all.pool, all.current = t.pool, true
+	}
+	all.active += t.active
+	all.absorb(t)
 }
 
 func (sum *tally) stats() Stats {
@@ -147,6 +158,7 @@ func (sum *tally) stats() Stats {
 	for name, t := range sum.targets {
 		b := BackendStats{
 			Name:        name,
+			Removed:     !t.current,
 			Active:      t.active,
 			ToBackend:   t.toServer,
 			ToClient:    t.toClient,
@@ -160,7 +172,10 @@ func (sum *tally) stats() Stats {
 				}
 			}
 		}
-		for i := range min(len(t.pool.Backend.Servers), t.pool.Len()) {
+		for i := range t.pool.Len() {
+			if b.Removed {
+				break // nothing is asked about them any more
+			}
 			b.Servers = append(b.Servers, ServerStats{
 				Address: t.pool.Backend.Servers[i].Address,
 				Active:  t.pool.Active(i),

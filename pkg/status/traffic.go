@@ -27,6 +27,7 @@ type ListenerTraffic struct {
 // BackendTraffic are the counters of one backend.
 type BackendTraffic struct {
 	Name        string            `json:"name"`
+	Removed     bool              `json:"removed,omitempty"` // not in the table any more; it has no servers then
 	Active      int               `json:"active"`
 	Connections []ConnectionCount `json:"connections"` // one entry for each listener and result
 	ToBackend   uint64            `json:"to_backend"`  // bytes

@@ -104,14 +104,17 @@ func (m *Manifests) Run(ctx context.Context) error {
 		if seen.unsettled {
 			wait = settleMost
 		}
-		if !sleepUntilChange(ctx, wait, changes, lost, dirs) {
+		if !(settling{settle, settleMost}).sleep(ctx, wait, changes, lost, dirs) {
 			return nil
 		}
 	}
 }
 
-// sleepUntilChange returns when files changed and are quiet again, or after the wait; false when ctx is done.
-func sleepUntilChange(ctx context.Context, wait time.Duration, changes <-chan string, lost <-chan struct{},
+// settling is how long files must be quiet before they are looked at, and how long that is waited for at most.
+type settling struct{ quiet, most time.Duration }
+
+// sleep returns when files changed and are quiet again, or after the wait; false when ctx is done.
+func (s settling) sleep(ctx context.Context, wait time.Duration, changes <-chan string, lost <-chan struct{},
 	dirs *watchedDirs) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -119,9 +122,9 @@ func sleepUntilChange(ctx context.Context, wait time.Duration, changes <-chan st
 	changed := func() {
 		now := time.Now()
 		if latest.IsZero() {
-			latest = now.Add(settleMost)
+			latest = now.Add(s.most)
 		}
-		timer.Reset(min(settle, max(0, latest.Sub(now))))
+		timer.Reset(min(s.quiet, max(0, latest.Sub(now))))
 	}
 	for {
 		select {

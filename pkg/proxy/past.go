@@ -1,0 +1,51 @@
+package proxy
+
+import "time"
+
+// What a backend counted goes on when it comes back after the table was without it. Its counters are shown until it had
+// no connections for shownPast, so that whoever collects them sees the last ones too.
+const (
+	shownPast = 10 * time.Minute
+	mostPast  = 1024 // backends: what a cluster has had over time has no bound
+)
+
+// A pastTarget holds the counters of a backend that the table does not have and that has no connections.
+type pastTarget struct {
+	target
+	left time.Duration // when it was found to be so, on the loop's clock
+}
+
+// bury keeps the counters of a target that is given up.
+func (l *loop) bury(t *target) {
+	name := t.pool.Backend.Name
+	past := l.past[name]
+	if past == nil {
+		if len(l.past) >= mostPast {
+			l.forgetPast()
+		}
+		past = &pastTarget{target: target{pool: t.pool}}
+		l.past[name] = past
+	}
+	past.absorb(t)
+	past.left = l.timers.Elapsed()
+}
+
+// forgetPast gives up the counters of the backend that has been gone for longest.
+func (l *loop) forgetPast() {
+	oldest := ""
+	for name, past := range l.past {
+		if oldest == "" || past.left < l.past[oldest].left {
+			oldest = name
+		}
+	}
+	delete(l.past, oldest)
+}
+
+// revive hands a target what a backend of its name counted before.
+func (l *loop) revive(t *target) {
+	name := t.pool.Backend.Name
+	if past := l.past[name]; past != nil {
+		t.absorb(&past.target)
+		delete(l.past, name)
+	}
+}
