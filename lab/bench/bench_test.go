@@ -33,6 +33,9 @@ func render(t *testing.T, name string, w world) (dir, file string) {
 	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.writeNames(); err != nil {
+		t.Fatal(err)
+	}
 	return w.Dir, file
 }
 
