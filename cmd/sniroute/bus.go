@@ -85,8 +85,8 @@ func (o onBus) object() ubus.Object {
 			}},
 		{Name: "explain", Args: texts("name"), Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
 			name := c.Args.String("name")
-			if name == "" {
-				return nil, fmt.Errorf("%w: name is missing", ubus.StatusInvalidArgument)
+			if name == "" || len(name) > 254 { // RFC 1035, with a trailing dot
+				return nil, fmt.Errorf("%w: name is missing or too long", ubus.StatusInvalidArgument)
 			}
 			return tableOf(status.ExplanationOf(o, name))
 		}},
