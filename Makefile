@@ -1,4 +1,4 @@
-# `make help` lists the targets. Variables: ARGS for demo, lab, bench and fuzz, TIME for fuzz.
+# `make help` lists the targets. Variables: ARGS for demo, lab, reload, bench and fuzz, TIME for fuzz.
 
 export PATH := $(PATH):/usr/local/go/bin
 
@@ -48,6 +48,10 @@ model: ## the connection's state machine against SEEDS random runs (1000000)
 .PHONY: parity
 parity: tools ## HAProxy and sniroute with its import, asked the same; ARGS=FILE for another haproxy.cfg than the blog's
 	@go run ./lab/parity $(ARGS)
+
+.PHONY: reload
+reload: ## 100 changes of the configuration under 200 connections a second and long transfers: nobody may notice
+	@go run ./lab/reload $(ARGS)
 
 .PHONY: bench
 bench: tools ## the proxy's CPU beside HAProxy's
