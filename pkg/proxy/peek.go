@@ -71,7 +71,7 @@ func (c *conn) peek(l *loop) (done bool) {
 }
 
 // introduce reads the PROXY protocol header, once it is there, and judges the client that it names. Who sends it for
-// itself, to check that we are alive, is let in.
+// itself, to check that we are alive or since it cannot name a client, is that client, without the limits of sources.
 func (c *conn) introduce(l *loop, received []byte) reason {
 	length, client, ok := readHeader(received)
 	if !ok {
@@ -82,6 +82,9 @@ func (c *conn) introduce(l *loop, received []byte) reason {
 	}
 	c.expects, c.header = false, uint16(length)
 	if !client.IsValid() {
+		if ls := &l.listeners[c.listener]; !admits(ls.Allow, ls.Deny, c.clientAddress()) {
+			return rejectDenied
+		}
 		return accepted
 	}
 	c.setClient(client)
