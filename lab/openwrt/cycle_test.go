@@ -1,8 +1,10 @@
 package openwrt
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +53,7 @@ func TestCycle(t *testing.T) {
 	c := newCycle(t)
 	before := tree(t, c.Router, "/etc", "/usr", "/lib", "/bin", "/sbin", "/tmp", "/var/run")
 
-	output, err := c.Install(c.ipk())
+	output, err := c.Install(c.program())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +66,7 @@ func TestCycle(t *testing.T) {
 	c.routes("app.example.com")
 	c.answers("app.example.com", "192.0.2.7")
 	c.onTheBus()
+	c.pages()
 
 	pid := c.procd.PID("sniroute")
 	c.uci("set sniroute.app2=route", "add_list sniroute.app2.host=app2.example.com", "set sniroute.app2.backend=nas",
@@ -104,7 +107,7 @@ func TestCycle(t *testing.T) {
 	c.routes("app.example.com")
 
 	pid = c.procd.PID("sniroute")
-	if _, err := c.Install(c.ipk()); err != nil {
+	if _, err := c.Install(c.program()); err != nil {
 		t.Fatal(err)
 	}
 	c.within("the upgrade starts the daemon again", func() error {
@@ -118,6 +121,12 @@ func TestCycle(t *testing.T) {
 		t.Errorf("the package's own configuration is %q", text)
 	}
 
+	for _, file := range slices.Backward(c.ipks("all")) {
+		name, _, _ := strings.Cut(filepath.Base(file), "_")
+		if _, err := c.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := c.Remove("sniroute"); err != nil {
 		t.Fatal(err)
 	}
@@ -203,6 +212,7 @@ func newCycle(t *testing.T) *cycle {
 	}
 	write(t, r, "/etc/config/dhcp", lifeDHCP, 0o644)
 	write(t, r, "/etc/haproxy.cfg", "frontend f\n", 0o644)
+	write(t, r, "/etc/config/luci", "config internal 'languages'\n\toption en 'English'\n", 0o644)
 	write(t, r, "/etc/init.d/dnsmasq", "#!/bin/sh\nrouter dnsmasq \"$@\"\n", 0o755)
 	c.useRealUCI()
 	return c
@@ -221,24 +231,74 @@ func (c *cycle) useRealUCI() {
 	}
 }
 
-// ipk packs the daemon for this machine.
-func (c *cycle) ipk() string {
+// program packs the daemon for this machine and returns the package.
+func (c *cycle) program() string {
 	arch := map[string]string{
 		"amd64": "x86_64", "arm64": "aarch64_generic", "arm": "arm_cortex-a7_neon-vfpv4",
 	}[runtime.GOARCH]
+	names := c.ipks(arch)
+	if len(names) != 1 {
+		c.Fatalf("there are %q", names)
+	}
+	return names[0]
+}
+
+// ipks packs what there is for an architecture.
+func (c *cycle) ipks(arch string) []string {
 	pack, err := filepath.Abs(filepath.Join(built, "pack"))
 	if err != nil {
 		c.Fatal(err)
 	}
-	cmd := exec.Command(pack, "-root", "../..", "-binaries", built, "-out", c.packages, "-only", arch)
+	cmd := exec.Command(pack, "-root", "../..", "-binaries", built, "-out", filepath.Join(c.packages, arch), "-only", arch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		c.Fatalf("%v: %s", err, out)
 	}
-	names, err := filepath.Glob(filepath.Join(c.packages, "*.ipk"))
-	if err != nil || len(names) != 1 {
-		c.Fatalf("%q (%v)", names, err)
+	names, err := filepath.Glob(filepath.Join(c.packages, arch, "*.ipk"))
+	if err != nil || len(names) == 0 {
+		c.Fatalf("there is no package for %s (%v)", arch, err)
 	}
-	return names[0]
+	slices.Sort(names)
+	return names
+}
+
+// pages installs LuCI's pages, as a router with LuCI in use does, and asks what they may ask.
+func (c *cycle) pages() {
+	write(c.T, c.Router, "/tmp/luci-indexcache.0123.json", "{}", 0o644)
+	write(c.T, c.Router, "/tmp/luci-modulecache/old", "", 0o644)
+	for _, name := range c.ipks("all") {
+		if _, err := c.Install(name); err != nil {
+			c.Fatal(err)
+		}
+	}
+	for _, gone := range []string{"/tmp/luci-indexcache.0123.json", "/tmp/luci-modulecache", "/etc/uci-defaults/luci-i18n-sniroute-de"} {
+		if _, err := os.Stat(c.Path(gone)); err == nil {
+			c.Errorf("%s is still there", gone)
+		}
+	}
+	if calls := c.Calls("killall"); !slices.Contains(calls, "killall -HUP rpcd") {
+		c.Errorf("rpcd does not learn the rights: %q", calls)
+	}
+	var rights map[string]map[string]json.RawMessage
+	var read struct{ UBus map[string][]string }
+	text := []byte(c.read("/usr/share/rpcd/acl.d/luci-app-sniroute.json"))
+	if err := json.Unmarshal(text, &rights); err != nil {
+		c.Fatal(err)
+	}
+	if err := json.Unmarshal(rights["luci-app-sniroute"]["read"], &read); err != nil {
+		c.Fatal(err)
+	}
+	arguments := map[string]string{"explain": `{"name":"app.example.com"}`}
+	for _, method := range read.UBus["sniroute"] {
+		if out, err := c.Router.Run("/bin/ubus", "call", "sniroute", method, cmp.Or(arguments[method], "{}")); err != nil {
+			c.Errorf("%s: %v: %s", method, err, out)
+		}
+	}
+	if len(read.UBus["sniroute"]) == 0 {
+		c.Error("the pages may ask for nothing")
+	}
+	if _, err := os.Stat(c.Path("/www/luci-static/resources/view/sniroute/overview.js")); err != nil {
+		c.Error(err)
+	}
 }
 
 // installed checks what the installation alone does: everything is there, and nothing runs.
@@ -258,7 +318,7 @@ func (c *cycle) installed() {
 	if _, err := os.Stat(c.Path("/etc/uci-defaults/sniroute")); err == nil {
 		c.Error("uci-defaults were not run")
 	}
-	if calls := c.Calls("killall", "dnsmasq"); !slices.Contains(calls, "killall -HUP ubusd rpcd") {
+	if calls := c.Calls("killall", "dnsmasq"); !slices.Contains(calls, "killall -HUP ubusd") {
 		c.Errorf("ubusd does not learn the permissions: %q", calls)
 	}
 }

@@ -24,9 +24,12 @@ func (p pack) writeAPK(dir string) (string, error) {
 		"export root=\"${IPKG_INSTROOT}\"\n" +
 		"export pkgname=\"" + p.feed.name + "\"\n" +
 		"add_group_and_user\n" +
-		"default_postinst\n"
-	restart := "[ -n \"${IPKG_INSTROOT}\" ] || ! /etc/init.d/" + p.feed.name + " running ||" +
-		" /etc/init.d/" + p.feed.name + " restart\n"
+		"default_postinst\n" +
+		body(p.feed.section("postinst"))
+	restart, service := "", "/etc/init.d/"+p.feed.name
+	if slices.ContainsFunc(p.feed.files, func(f file) bool { return f.path == service }) {
+		restart = "[ -n \"${IPKG_INSTROOT}\" ] || ! " + service + " running || " + service + " restart\n"
+	}
 	info := p.info()
 	err := p.writeScripts("apk", []script{
 		{&info.Scripts.PostInstall, "#!/bin/sh\n" + install},
@@ -48,7 +51,7 @@ func (p pack) writeAPK(dir string) (string, error) {
 	if err := apk.Default.Package(info, &b); err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, fmt.Sprintf("%s-%s_%s.apk", p.feed.name, p.feed.version(), p.arch))
+	name := filepath.Join(dir, fmt.Sprintf("%s-%s_%s.apk", p.feed.name, p.feed.version(), p.apkArch()))
 	return name, os.WriteFile(name, b.Bytes(), 0o644)
 }
 
@@ -72,13 +75,20 @@ func (p pack) lists() ([]file, error) {
 		}
 	}
 	slices.Sort(paths)
+	users := ""
+	if p.feed.vars["USERID"] != "" {
+		users = p.feed.vars["USERID"] + "\n"
+	}
 	var lists []file
 	for _, l := range []struct{ kind, text string }{
 		{"list", strings.Join(paths, "\n") + "\n"},
 		{"conffiles", conffiles.String()},
 		{"conffiles_static", static.String()},
-		{"rusers", p.feed.vars["USERID"] + "\n"},
+		{"rusers", users},
 	} {
+		if l.text == "" {
+			continue
+		}
 		name := p.feed.name + "." + l.kind
 		source, err := p.generated("apk-"+name, l.text)
 		if err != nil {

@@ -1,8 +1,8 @@
-// Command pack makes OpenWrt packages of sniroute without OpenWrt's SDK: .ipk for opkg (24.10 and before) and .apk for
+// Command pack makes OpenWrt packages of sniroute and its LuCI pages without OpenWrt's SDK: .ipk for opkg (24.10 and before) and .apk for
 // apk (25.12 and later), for several architectures, and the index that makes their folder a feed for opkg.
 //
-// What goes where stands in one place, the feed's Makefile (openwrt/package/sniroute), which is read here as OpenWrt's
-// buildroot reads it. The same sources and binaries give the same bytes.
+// What goes where stands in one place, the feed's Makefiles (openwrt/package), which are read here as OpenWrt's buildroot
+// and LuCI's luci.mk read them. The same sources and binaries give the same bytes.
 package main
 
 import (
@@ -47,50 +47,76 @@ func main() {
 	}
 }
 
-// run packs for every target and prints a table of what became of it.
+// run packs for every target, and what runs on all of them, and prints a table of what became of it.
 func run(root, binaries, out, only string, date time.Time) error {
-	feed, err := readFeed(filepath.Join(root, "openwrt/package/sniroute"), root)
+	scratch, err := os.MkdirTemp("", "pack")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	packs, err := packsOf(root, binaries, scratch)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	scratch, err := os.MkdirTemp("", "pack")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(scratch)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "architecture\tbinary\t.ipk\t.apk\t")
+	fmt.Fprintln(table, "package\tarchitecture\tbinary\t.ipk\t.apk\t")
 	packed := 0
-	for _, t := range targets() {
-		if only != "" && t.arch != only {
+	for _, p := range packs {
+		if only != "" && p.arch != only {
 			continue
 		}
 		packed++
-		p := pack{
-			feed: feed, arch: t.arch, scarce: t.scarce, binary: filepath.Join(binaries, "sniroute-"+t.binary), date: date,
-			scratch: scratch,
-		}
+		p.date, p.scratch = date, scratch
 		ipk, err := p.writeIPK(out)
 		if err != nil {
-			return fmt.Errorf("packing for %s: %w", t.arch, err)
+			return fmt.Errorf("packing %s for %s: %w", p.feed.name, p.arch, err)
 		}
 		apk, err := p.writeAPK(out)
 		if err != nil {
-			return fmt.Errorf("packing for %s: %w", t.arch, err)
+			return fmt.Errorf("packing %s for %s: %w", p.feed.name, p.arch, err)
 		}
-		sizes, err := sizesOf(p.binary, ipk, apk)
+		binary := "-"
+		sizes, err := sizesOf(ipk, apk)
+		if err == nil && p.binary != "" {
+			var size []int64
+			if size, err = sizesOf(p.binary); err == nil {
+				binary = fmt.Sprint(size[0])
+			}
+		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", t.arch, sizes[0], sizes[1], sizes[2])
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t\n", p.feed.name, p.arch, binary, sizes[0], sizes[1])
 	}
 	if packed == 0 {
 		return fmt.Errorf("there is no architecture %q", only)
 	}
 	return errors.Join(table.Flush(), writeIndex(out))
+}
+
+// packsOf returns what there is to pack: the program for every target, and LuCI's pages with their translations.
+func packsOf(root, binaries, scratch string) ([]pack, error) {
+	program, err := readFeed(filepath.Join(root, "openwrt/package/sniroute"), root)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := readLuCI(filepath.Join(root, "openwrt/package/luci-app-sniroute"), scratch)
+	if err != nil {
+		return nil, err
+	}
+	var packs []pack
+	for _, t := range targets() {
+		packs = append(packs, pack{
+			feed: program, arch: t.arch, scarce: t.scarce, binary: filepath.Join(binaries, "sniroute-"+t.binary),
+		})
+	}
+	for _, f := range pages {
+		packs = append(packs, pack{feed: f, arch: "all"})
+	}
+	return packs, nil
 }
 
 func sizesOf(files ...string) ([]int64, error) {

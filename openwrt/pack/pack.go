@@ -32,6 +32,10 @@ func (p pack) info() *nfpm.Info {
 		}
 		contents = append(contents, p.content(f))
 	}
+	fields := map[string]string{"SourceName": p.feed.name}
+	if user := p.feed.vars["USERID"]; user != "" {
+		fields["Require-User"] = user
+	}
 	return nfpm.WithDefaults(&nfpm.Info{
 		Name:            p.feed.name,
 		Platform:        "linux",
@@ -49,13 +53,18 @@ func (p pack) info() *nfpm.Info {
 		Overridables: nfpm.Overridables{
 			Depends:  p.feed.depends(),
 			Contents: contents,
-			IPK: nfpm.IPK{Arch: p.arch, Fields: map[string]string{
-				"Require-User": p.feed.vars["USERID"],
-				"SourceName":   p.feed.name,
-			}},
-			APK: nfpm.APK{Arch: p.arch},
+			IPK:      nfpm.IPK{Arch: p.arch, Fields: fields},
+			APK:      nfpm.APK{Arch: p.apkArch()},
 		},
 	})
+}
+
+// apkArch is how apk calls the architecture.
+func (p pack) apkArch() string {
+	if p.arch == "all" {
+		return "noarch"
+	}
+	return p.arch
 }
 
 func (p pack) content(f file) *files.Content {
@@ -71,7 +80,7 @@ func (p pack) content(f file) *files.Content {
 
 // generated writes a file that exists only to be packed and returns its name.
 func (p pack) generated(name, text string) (string, error) {
-	to := filepath.Join(p.scratch, p.arch, name)
+	to := filepath.Join(p.scratch, p.feed.name, p.arch, name)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return "", err
 	}
@@ -90,6 +99,9 @@ type script struct {
 // writeScripts writes the scripts of one format.
 func (p pack) writeScripts(format string, scripts []script) error {
 	for i, s := range scripts {
+		if s.text == "" {
+			continue
+		}
 		name, err := p.generated(fmt.Sprintf("%s-script-%d", format, i), s.text)
 		if err != nil {
 			return err
@@ -109,7 +121,7 @@ func (p pack) writeIPK(dir string) (string, error) {
 		". ${IPKG_INSTROOT}/lib/functions.sh\n"
 	info := p.info()
 	err := p.writeScripts("ipk", []script{
-		{&info.Scripts.PostInstall, head + "default_postinst $0 $@\n"},
+		{&info.Scripts.PostInstall, head + "default_postinst $0 $@\n" + body(p.feed.section("postinst"))},
 		{&info.Scripts.PreRemove, head + body(p.feed.section("prerm")) + "default_prerm $0 $@\n"},
 		{&info.Scripts.PostRemove, p.feed.section("postrm")},
 	})
