@@ -79,7 +79,7 @@ func TestACME(t *testing.T) {
 	h.start(withACME)
 	ca := h.pebble(solver)
 	h.responder(h.NAS, h.path("alpn"))
-	wan, wan80 := netip.MustParseAddrPort("203.0.113.1:443"), netip.MustParseAddrPort("203.0.113.1:80")
+	wan80 := netip.MustParseAddrPort("203.0.113.1:80")
 
 	certified := func(t *testing.T, names []string, more ...string) {
 		dir, said, err := ca.certify(names, more...)

@@ -88,7 +88,8 @@ func TestProxyOut(t *testing.T) {
 	pem := h.certificate("nginx.example.com")
 	h.nginx(h.External, 443, `http {
 	`+web+`
-	log_format told '$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port $remote_addr $ssl_server_name';
+	log_format told '$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port '
+		'$remote_addr $ssl_server_name';
 	server {
 		listen 443 ssl proxy_protocol;
 		access_log %[1]s/told.log told;
@@ -103,7 +104,8 @@ frontend told
 	option httplog
 	bind :443 accept-proxy ssl crt `+h.certificate("haproxy.example.com")+`
 	bind :8443 accept-proxy ssl crt `+h.certificate("haproxy.example.com")+`
-	http-request return status 200 content-type text/plain lf-string "%[src] %[src_port] by haproxy, from %[fc_src] for '%[fc_pp_authority]'"
+	http-request return status 200 content-type text/plain lf-string "`+
+		`%[src] %[src_port] by haproxy, from %[fc_src] for '%[fc_pp_authority]'"
 `)
 	apart := h.takeApart(h.NAS)
 	h.write("manifests/shop.yaml", ingress("shop", "external", "shop.k8s.example.com", "192.168.0.5", ""))
@@ -124,7 +126,7 @@ frontend told
 		{h.Client, "[fd00:c0a8::1]:8443", h.Client.IPv6},
 	}
 	h.until("the class has a route", func() bool {
-		return h.curl(h.WAN, netip.MustParseAddrPort("203.0.113.1:443"), "https://shop.k8s.example.com/", insecure).err == nil
+		return h.curl(h.WAN, wan, "https://shop.k8s.example.com/", insecure).err == nil
 	})
 	for _, way := range ways {
 		at := netip.MustParseAddrPort(way.at)
@@ -199,10 +201,12 @@ frontend told
 
 	t.Run("check warns of the LAN's port", func(t *testing.T) {
 		h.configure(strings.Replace(proxyOut, "option https_port '8443'", "option https_port '443'", 1))
-		if out := h.check(); !strings.Contains(out, "class 'external': option send_proxy: servers get a PROXY protocol header on port 443") {
+		want := "class 'external': option send_proxy: servers get a PROXY protocol header on port 443"
+		if out := h.check(); !strings.Contains(out, want) {
 			t.Errorf("check says of a class:\n%s", out)
 		}
-		h.configure(strings.Replace(proxyOut, "option backend 'nginx_v2'", "option backend 'nginx_v2'\n\tlist dns '192.168.0.3'", 1))
+		const backend = "option backend 'nginx_v2'"
+		h.configure(strings.Replace(proxyOut, backend, backend+"\n\tlist dns '192.168.0.3'", 1))
 		if out := h.check(); !strings.Contains(out, "'192.168.0.3' is a server of backend 'nginx_v2'") {
 			t.Errorf("check says of a route:\n%s", out)
 		}
@@ -360,7 +364,8 @@ listen v2_authority
 	mode tcp
 	retries 0
 	bind :::1003 v4v6 ssl crt `+pem+`
-	server router 192.168.0.1:8443 send-proxy-v2 proxy-v2-options ssl,cert-cn,crc32c,unique-id,authority ssl verify none sni ssl_fc_sni check inter 100ms check-send-proxy check-sni told.example.com
+	default-server proxy-v2-options ssl,cert-cn,crc32c,unique-id,authority inter 100ms check-sni told.example.com
+	server router 192.168.0.1:8443 send-proxy-v2 ssl verify none sni ssl_fc_sni check check-send-proxy
 listen over_ipv6
 	mode tcp
 	bind :::1004 v4v6

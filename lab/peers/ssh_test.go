@@ -52,7 +52,6 @@ func TestSSH(t *testing.T) {
 	}
 	public := h.sshd(h.NAS)
 	h.start(withSSH)
-	wan := netip.MustParseAddrPort("203.0.113.1:443")
 
 	ssh := func(from *house.Host, at netip.AddrPort, command string) (string, error) {
 		return h.run(from, "ssh", append(h.sshOptions("-p", at), "root@"+at.Addr().String(), command)...)

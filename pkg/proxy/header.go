@@ -112,7 +112,7 @@ func readHeaderV2(received []byte) (length int, client netip.AddrPort, ok bool) 
 // TLS; version 2 carries its server name and the protocol that it offers, if it is one.
 func appendHeader(b []byte, version route.ProxyProtocol, client, listener netip.AddrPort, hello *sni.ClientHello) []byte {
 	is4 := client.Addr().Is4()
-	if listener.Addr().Is4() != is4 { // cannot be: they are two ends of one connection
+	if listener.Addr().Is4() != is4 { // whoever introduced the client came by the other protocol
 		listener = netip.AddrPortFrom(netip.IPv6Unspecified(), listener.Port())
 		if is4 {
 			listener = netip.AddrPortFrom(netip.IPv4Unspecified(), listener.Port())
