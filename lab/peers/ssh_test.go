@@ -34,6 +34,12 @@ config listener 'by_default'
 	option non_tls 'default'
 	option inspect_delay '1s'
 	option default_backend 'ssh'
+config listener 'fronted'
+	list listen ':8446'
+	option wan_port '0'
+	option non_tls 'ssh'
+	option inspect_delay '1s'
+	list accept_proxy '192.168.0.20/32'
 
 config backend 'ssh'
 	list server '192.168.0.2:22'
@@ -106,6 +112,30 @@ func TestSSH(t *testing.T) {
 		got, err := h.silent(h.WAN, wan)
 		if err != nil || !strings.HasPrefix(got, "SSH-2.0-OpenSSH") {
 			t.Errorf("got %q, %v, want the banner", got, err)
+		}
+	})
+
+	t.Run("the same behind another proxy", func(t *testing.T) {
+		front, err := h.AddHost("front", 20)
+		h.must(err)
+		h.haproxy(front, 2001, `
+listen v1
+	mode tcp
+	bind :2001
+	server router 192.168.0.1:8446 send-proxy
+listen v2
+	mode tcp
+	bind :2002
+	server router 192.168.0.1:8446 send-proxy-v2
+`)
+		for _, port := range []string{"2001", "2002"} {
+			out, err := h.run(h.Client, "ssh-keyscan", "-p", port, "-T", "20", "-t", "ed25519", front.IPv4.String())
+			if err != nil || !strings.Contains(out, public) {
+				t.Errorf("ssh-keyscan by port %s does not get %s: %v\n%s", port, public, err, out)
+			}
+		}
+		if out, err := ssh(h.Client, netip.AddrPortFrom(front.IPv4, 2002), "echo in"); err != nil || !strings.HasSuffix(out, "in") {
+			t.Errorf("got %v\n%s", err, out)
 		}
 	})
 
