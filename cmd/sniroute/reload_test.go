@@ -250,3 +250,43 @@ func TestReloadDrains(t *testing.T) {
 		t.Errorf("%d are recorded as drained, of %+v", drained, h.status().Recent)
 	}
 }
+
+// Connections are in the log when access_log says so, and can be asked for at any time.
+func TestConnectionsAreShown(t *testing.T) {
+	h := newHome(t)
+	h.configure("app")
+	d := h.start()
+	h.certificate("app.example.com", "app")
+	h.refused("denied.example.com")
+	var recent []status.Connection
+	eventually(t, "both are remembered", func() bool {
+		recent = h.status().Recent
+		return len(recent) == 2
+	})
+	if c := recent[1]; c.Host != "app.example.com" || c.Backend != "app" || c.Server.String() != h.app.String() ||
+		c.By != "client" || c.Listener != "https" || c.ToBackend == 0 || c.ToClient == 0 {
+		t.Errorf("got %+v", c)
+	}
+	if c := recent[0]; c.Host != "denied.example.com" || c.Result != "refused" || c.Reason != "denied" || c.By != "sniroute" {
+		t.Errorf("got %+v", c)
+	}
+	text := h.ask("status")
+	for _, want := range []string{"last connections, the latest first:", "app.example.com, to app (", "refused: denied"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(d.log(), "msg=connection") {
+		t.Errorf("access_log is off, but the log has\n%s", d.log())
+	}
+	h.write("sniroute", strings.Replace(h.text("app"), "option log_level", "option access_log 1\n\toption log_level", 1))
+	d.signal(syscall.SIGHUP)
+	eventually(t, "it is reloaded", func() bool { return strings.Contains(d.log(), "configuration reloaded") })
+	h.certificate("unknown.example.com", "nas")
+	eventually(t, "a line is in the log", func() bool {
+		return strings.Contains(d.log(), "listener=https host=unknown.example.com backend=nas server="+h.nas.String()+" result=")
+	})
+	if n := strings.Count(d.log(), "msg=connection"); n != 1 {
+		t.Errorf("%d lines in\n%s", n, d.log())
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sniroute/sniroute/lab/hello"
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
@@ -278,9 +277,9 @@ func BenchmarkNote(b *testing.B) {
 	l := &loop{timers: &fakeWorld{}, shared: &shared{ended: make(chan struct{}, 1)}}
 	c := l.conns.take()
 	c.setClient(netip.MustParseAddrPort("203.0.113.9:4711"))
-	name := hello.Options{Name: "app.example.com"}.Name
+	name := []byte("app.example.com")
 	b.ReportAllocs()
 	for b.Loop() {
-		c.note(l, ending{how: resultOK, by: byClient, name: []byte(name)})
+		c.note(l, ending{how: resultOK, by: byClient, name: name})
 	}
 }
