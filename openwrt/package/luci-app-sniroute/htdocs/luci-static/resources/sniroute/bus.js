@@ -35,12 +35,10 @@ return baseclass.extend({
 		const all = { routes: [], refused: [] };
 
 		const next = offset => callRoutes(offset, PAGE).then(page => {
-			const routes = page.routes ?? [], refused = page.refused ?? [];
+			all.routes.push(...(page.routes ?? []));
+			all.refused.push(...(page.refused ?? []));
 
-			all.routes.push(...routes);
-			all.refused.push(...refused);
-
-			return (routes.length < PAGE && refused.length < PAGE) ? all : next(offset + PAGE);
+			return page.next ? next(page.next) : all; // a page of large entries has fewer
 		});
 
 		return next(0);
