@@ -257,6 +257,7 @@ func TestConnectionsAreShown(t *testing.T) {
 	h.configure("app")
 	d := h.start()
 	h.certificate("app.example.com", "app")
+	eventually(t, "it is remembered", func() bool { return len(h.status().Recent) == 1 })
 	h.refused("denied.example.com")
 	var recent []status.Connection
 	eventually(t, "both are remembered", func() bool {
