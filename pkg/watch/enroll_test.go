@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -74,6 +75,43 @@ func TestEnroll(t *testing.T) {
 	_, err = e.Enroll(t.Context(), strings.NewReader(secretJSON(t, tokenSecret, "revoked", authority)), silent())
 	if !errors.Is(err, ErrUntried) || !strings.Contains(err.Error(), "were written") || !strings.Contains(err.Error(), "401") {
 		t.Errorf("a token that is no good: %v", err)
+	}
+}
+
+// TestEnrollFollowsNoLink: root enrols, and the daemon, whose folder it is, has put links where the files go.
+func TestEnrollFollowsNoLink(t *testing.T) {
+	d := newDouble(t)
+	authority, err := os.ReadFile(d.ca)
+	must(t, err)
+	dir := t.TempDir()
+	if os.Geteuid() == 0 {
+		must(t, os.Chown(dir, 443, 443))
+	}
+	e := Enrolment{Server: d.server.URL, CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")}
+	shadow := filepath.Join(t.TempDir(), "shadow")
+	must(t, os.WriteFile(shadow, []byte("root:x:\n"), 0o640))
+	for _, link := range []string{"token", "token.new", "ca.crt.new"} {
+		must(t, os.Symlink(shadow, filepath.Join(dir, link)))
+	}
+	before, err := os.Stat(shadow)
+	must(t, err)
+	_, err = e.Enroll(t.Context(), strings.NewReader(secretJSON(t, tokenSecret, "good", authority)), silent())
+	must(t, err)
+	after, err := os.Stat(shadow)
+	must(t, err)
+	if got, err := os.ReadFile(shadow); err != nil || string(got) != "root:x:\n" || after.Mode() != before.Mode() ||
+		after.Sys().(*syscall.Stat_t).Uid != before.Sys().(*syscall.Stat_t).Uid {
+		t.Errorf("root's file now holds %q, %v (%v)", got, after.Mode(), err)
+	}
+	for _, path := range []string{e.TokenFile, e.CAFile} {
+		if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v (%v)", path, info.Mode(), err)
+		}
+	}
+	must(t, os.Mkdir(filepath.Join(dir, "token.new"), 0o700)) // in the way, and full
+	must(t, os.WriteFile(filepath.Join(dir, "token.new", "x"), nil, 0o600))
+	if err := writeCredential(e.TokenFile, []byte("x")); err == nil {
+		t.Error("a folder is in the way, and nobody says so")
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
@@ -288,7 +290,11 @@ func (f *StateFile) replace(path string, sequence uint64, written time.Time, sou
 // over a power cut too. prepare, if not nil, does more to the new file before it takes the old one's place.
 func replaceFile(path string, data []byte, sync bool, prepare func(*os.File) error) (err error) {
 	temporary := path + ".new" // one name, so that what a crash leaves does not pile up
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	// Root may write into the daemon's folder. What lies there already, a link to root's own files perhaps, is not opened.
+	if err = os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
@@ -299,7 +305,7 @@ func replaceFile(path string, data []byte, sync bool, prepare func(*os.File) err
 	}()
 	_, err = file.Write(data)
 	if err == nil {
-		err = file.Chmod(0o600) // whatever the file was, and whatever the umask is
+		err = file.Chmod(0o600) // whatever the umask is
 	}
 	if err == nil && prepare != nil {
 		err = prepare(file)
