@@ -51,7 +51,7 @@ func (o *Objects) defaultClass() string {
 // appendClaims adds a claim for each host of the rules. Hosts of spec.tls and empty hosts claim nothing.
 func (i *Ingress) appendClaims(claims []route.Claim, source, defaultClass string) []route.Claim {
 	class := i.ownClass()
-	if _, annotated := i.Metadata.Annotations[annotationIngressClass]; class == "" && !annotated {
+	if i.takesDefault() {
 		class = defaultClass
 	}
 	common := i.Metadata.claim(source, "Ingress")
@@ -71,13 +71,26 @@ func (i *Ingress) ownClass() string {
 	return cmp.Or(i.Metadata.Annotations[annotationIngressClass], i.Spec.IngressClassName)
 }
 
-// ownClass returns what tells the class that an object itself names, without the default one; empty for most kinds.
-func (o *Objects) ownClass() func(route.Object) string {
-	classes := make(map[route.Object]string, len(o.Ingresses))
+// takesDefault reports whether the default IngressClass is the Ingress's class.
+func (i *Ingress) takesDefault() bool {
+	_, annotated := i.Metadata.Annotations[annotationIngressClass]
+	return !annotated && i.Spec.IngressClassName == ""
+}
+
+// A naming is what an object itself says about its class.
+type naming struct {
+	own          string // empty for most kinds
+	takesDefault bool
+}
+
+// namings returns what tells the naming of an object.
+func (o *Objects) namings() func(route.Object) naming {
+	namings := make(map[route.Object]naming, len(o.Ingresses))
 	for _, i := range o.Ingresses {
-		classes[route.Object{Kind: "Ingress", Namespace: i.Metadata.Namespace, Name: i.Metadata.Name}] = i.ownClass()
+		namings[route.Object{Kind: "Ingress", Namespace: i.Metadata.Namespace, Name: i.Metadata.Name}] =
+			naming{i.ownClass(), i.takesDefault()}
 	}
-	return func(object route.Object) string { return classes[object] }
+	return func(object route.Object) naming { return namings[object] }
 }
 
 // appendClaims adds a claim for each name in the hostname annotation of a Service of type LoadBalancer.

@@ -74,10 +74,44 @@ func TestClusterDefaultClass(t *testing.T) {
 	r := runCluster(t, d.cluster(t))
 	r.want("a@10.0.0.3")
 	d.put("ingressclasses", classYAML("ext", "true"))
-	r.wantClass("ext") // and its addresses are believed: the Ingress itself did not change
-	r.want("a@10.0.0.3")
+	r.wantClass("ext")
+	r.want("a") // its address is that of whatever served it so far, which may be an internal controller
+	r.wantProblem("Ingress default/a: its class has changed")
 	d.put("ingressclasses", classYAML("ext", "false"))
 	r.wantClass("")
+	r.want("a@10.0.0.3")
+	d.put("ingressclasses", classYAML("ext", "true"))
+	r.want("a")
+	d.put("ingresses", ingressYAML("a", "", "a", "10.0.0.4"))
+	r.want("a@10.0.0.4")
+	r.wantClass("ext")
+}
+
+// Which class is the default one becomes known late: that is no change, but over a restart it may have changed.
+func TestClusterDefaultClassIsReadLate(t *testing.T) {
+	d := newDouble(t)
+	d.set(func() { d.forbidden["ingressclasses"] = true })
+	d.put("ingressclasses", classYAML("ext", "true"))
+	d.put("ingresses", ingressYAML("a", "", "a", "10.0.0.3"))
+	f := kept(t, t.TempDir())
+	for range 2 {
+		r := runCluster(t, d.cluster(t, func(c *Cluster) { c.StateFile = f }))
+		r.want("a@10.0.0.3")
+		r.wantSynced()
+		r.wantClass("")
+		r.stop()
+	}
+	d.set(func() { d.forbidden = map[string]bool{} })
+	r := runCluster(t, d.cluster(t, func(c *Cluster) { c.StateFile = f }))
+	r.wantClass("ext")
+	r.want("a@10.0.0.3")
+	r.stop()
+
+	d.put("ingressclasses", classYAML("ext", "false"))
+	d.put("ingressclasses", classYAML("other", "true"))
+	r = runCluster(t, d.cluster(t, func(c *Cluster) { c.StateFile = f }))
+	r.wantClass("other")
+	r.want("a")
 }
 
 func TestClusterForgottenHistory(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 func (c *Cluster) conclude(now time.Time) time.Duration {
 	view := c.look(now)
 	claims := view.objects.Claims(c.Name)
-	next := c.memory.apply(claims, ask{now: now, hold: c.Hold, frozen: !view.contact, class: view.objects.ownClass(),
-		live: view.live})
+	next := c.memory.apply(claims, ask{now: now, hold: c.Hold, frozen: !view.contact, naming: view.objects.namings(),
+		defaultUnknown: view.defaultUnknown, live: view.live})
 	claims = append(claims, c.unreadClaims(view)...)
 	if !view.whole && len(claims) == 0 && !c.published.done {
 		return view.again // nothing is known yet, and that is no reason to say that there is nothing
@@ -63,6 +63,8 @@ type view struct {
 	whole   bool            // every kind was read, or could not be, or not in time
 	contact bool            // no kind that is read has failed
 	again   time.Duration   // after which MaxStale passes for a kind; 0: never
+
+	defaultUnknown bool // which IngressClass is the default one is not known
 }
 
 func (v *view) live(kind string) bool { return v.read[kind] }
@@ -101,7 +103,11 @@ func (c *Cluster) look(now time.Time) *view {
 		return &view{whole: false, again: left}
 	}
 	v.whole = true
-	if name := c.knownDefaultClass(); name != "" && !v.read["IngressClass"] {
+	if v.read["IngressClass"] {
+		return v
+	}
+	name := c.knownDefaultClass()
+	if v.defaultUnknown = name == ""; !v.defaultUnknown {
 		class := &IngressClass{Metadata: Metadata{Name: name, Annotations: Pairs{annotationDefaultClass: "true"}}}
 		v.objects.IngressClasses = append(v.objects.IngressClasses, class)
 	}
@@ -111,7 +117,7 @@ func (c *Cluster) look(now time.Time) *view {
 // knownDefaultClass returns the default IngressClass that the last known claims had, where IngressClasses are not read.
 func (c *Cluster) knownDefaultClass() string {
 	for _, claim := range c.restored.claims {
-		if saved, unusual := c.restored.objects[claim.Object]; unusual && saved.Class == "" && claim.Class != "" {
+		if saved, unusual := c.restored.objects[claim.Object]; unusual && saved.Own == "" && claim.Class != "" {
 			return claim.Class
 		}
 	}

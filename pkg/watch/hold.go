@@ -16,7 +16,8 @@ import (
 //     status when they stop. It ends as soon as the address is given to something else: an object that has not had it
 //     before and that is not served together with the one that is held (another kind, another class, another Service).
 //   - stale class: an object whose class changes while its addresses stay has no addresses at all until they change,
-//     because they are still those that the old class's controller wrote.
+//     because they are still those that the old class's controller wrote, or until it has the old class again. It is
+//     all the same whether the object names another class or the default IngressClass is another.
 //
 // An object that is deleted is forgotten at once.
 type memory struct {
@@ -26,7 +27,9 @@ type memory struct {
 
 type remembered struct {
 	created   time.Time
-	class     string // that the object itself names
+	own       string     // class that the object itself names
+	class     knownClass // that it has: its own or the default one
+	writer    knownClass // while stale: the class that it had when it got the addresses
 	addresses []netip.Addr
 	since     uint64    // turn in which the object got the addresses
 	lost      time.Time // when it lost them, monotonic; zero: it has them
@@ -35,13 +38,20 @@ type remembered struct {
 	seen      uint64
 }
 
+// A knownClass is a class, or that it is not known: the default one of IngressClasses that were never read.
+type knownClass struct {
+	name  string
+	known bool
+}
+
 // An ask is what memory.apply needs to know besides the claims.
 type ask struct {
-	now    time.Time
-	hold   time.Duration
-	frozen bool                      // there is no contact with the cluster: nothing that is held ends
-	class  func(route.Object) string // the class that the object itself names, not the default one
-	live   func(kind string) bool    // objects of this kind that have no claims are gone
+	now            time.Time
+	hold           time.Duration
+	frozen         bool                      // there is no contact with the cluster: nothing that is held ends
+	naming         func(route.Object) naming // what the object itself says about its class
+	defaultUnknown bool                      // the default class is not known
+	live           func(kind string) bool    // objects of this kind that have no claims are gone
 }
 
 // apply changes the addresses of the claims as the rules say, and returns when it must be called again although nothing
@@ -87,18 +97,27 @@ func (m *memory) apply(claims []route.Claim, q ask) (next time.Time) {
 
 // observe compares an object with what is remembered of it.
 func (m *memory) observe(claim *route.Claim, q ask) {
-	addresses, class := claim.Addresses, q.class(claim.Object)
+	addresses, naming := claim.Addresses, q.naming(claim.Object)
+	class := knownClass{claim.Class, true}
+	if naming.takesDefault && q.defaultUnknown {
+		class = knownClass{}
+	}
 	r := m.objects[claim.Object]
 	if r == nil || !r.created.Equal(claim.Created) { // or another object of that name
-		r = &remembered{created: claim.Created, class: class, addresses: addresses, since: m.turn}
+		r = &remembered{created: claim.Created, own: naming.own, class: class, addresses: addresses, since: m.turn}
 		m.objects[claim.Object] = r
 	}
+	before := r.class
+	changed := r.reclass(naming.own, class)
 	r.seen = m.turn
 	have := len(addresses) > 0 || claim.StatusHostname != ""
 	same := sameAddresses(addresses, r.addresses)
 	switch {
-	case class != r.class:
-		r.class, r.stale = class, len(addresses) > 0 && same
+	case changed:
+		if !r.stale {
+			r.writer = before
+		}
+		r.stale = len(addresses) > 0 && same && !(class.known && class == r.writer)
 		r.lost = time.Time{}
 	case r.stale && !same:
 		r.stale = false
@@ -113,6 +132,20 @@ func (m *memory) observe(claim *route.Claim, q ask) {
 	if !same {
 		r.addresses, r.since = addresses, m.turn
 	}
+}
+
+// reclass takes over what is known now of the object's class, and reports whether that is another one. As long as one
+// of the two is not known, that shows in what the object itself names.
+func (r *remembered) reclass(own string, class knownClass) (changed bool) {
+	changed = own != r.own
+	if class.known && r.class.known {
+		changed = class != r.class
+	}
+	if class.known || changed {
+		r.class = class
+	}
+	r.own = own
+	return changed
 }
 
 // A holder is an object that has an address now.
@@ -202,10 +235,12 @@ func sameAddresses(a, b []netip.Addr) bool {
 
 // A savedObject is what the state file keeps of the memory besides the claims.
 type savedObject struct {
-	Class     string        // that the object itself names
-	Held      time.Duration // how long it has been without addresses; zero: it has them
-	Stale     []netip.Addr  // its addresses, where they are not believed; its claims have none
-	heldKnown bool
+	Own          string        // class that the object itself names
+	ClassUnknown bool          // the class that it has is not known
+	Held         time.Duration // how long it has been without addresses; zero: it has them
+	Stale        []netip.Addr  // its addresses, where they are not believed; its claims have none
+	Writer       knownClass    // the class that it had when it got those
+	heldKnown    bool
 }
 
 // save returns what claims, as apply left them, do not say by themselves.
@@ -216,15 +251,14 @@ func (m *memory) save(claims []route.Claim, now time.Time) map[route.Object]save
 		if r == nil {
 			continue
 		}
-		var s savedObject
-		s.Class = r.class
+		s := savedObject{Own: r.own, ClassUnknown: !r.class.known}
 		if r.stale {
-			s.Stale = r.addresses
+			s.Stale, s.Writer = r.addresses, r.writer
 		}
 		if !r.lost.IsZero() {
 			s.Held, s.heldKnown = max(now.Sub(r.lost), 0), true
 		}
-		if s.Class != group[0].Class || s.Stale != nil || s.heldKnown {
+		if s.Own != group[0].Class || s.ClassUnknown || s.Stale != nil || s.heldKnown {
 			saved[group[0].Object] = s
 		}
 	}
@@ -234,7 +268,8 @@ func (m *memory) save(claims []route.Claim, now time.Time) map[route.Object]save
 // sameSaved reports whether two memories say the same. How long something has been held is not compared.
 func sameSaved(a, b map[route.Object]savedObject) bool {
 	return maps.EqualFunc(a, b, func(x, y savedObject) bool {
-		return x.Class == y.Class && x.heldKnown == y.heldKnown && slices.Equal(x.Stale, y.Stale)
+		return x.Own == y.Own && x.ClassUnknown == y.ClassUnknown && x.heldKnown == y.heldKnown &&
+			slices.Equal(x.Stale, y.Stale) && x.Writer == y.Writer
 	})
 }
 
@@ -243,11 +278,15 @@ func restoreMemory(claims []route.Claim, saved map[route.Object]savedObject, now
 	m := &memory{objects: make(map[route.Object]*remembered)}
 	for group := range byObject(claims) {
 		claim := &group[0]
-		r := &remembered{created: claim.Created, class: claim.Class, addresses: claim.Addresses}
+		r := &remembered{created: claim.Created, own: claim.Class, class: knownClass{claim.Class, true},
+			addresses: claim.Addresses}
 		if s, unusual := saved[claim.Object]; unusual {
-			r.class = s.Class
+			r.own = s.Own
+			if s.ClassUnknown {
+				r.class = knownClass{}
+			}
 			if s.Stale != nil {
-				r.stale, r.addresses = true, s.Stale
+				r.stale, r.addresses, r.writer = true, s.Stale, s.Writer
 			}
 			if s.heldKnown {
 				r.lost, r.lostTurn = now.Add(-s.Held), 1 // who has its address now had it before

@@ -115,8 +115,8 @@ func TestMemory(t *testing.T) {
 			{2 * time.Hour, "i:a/y=ext@10.0.0.3", "i:a/y=ext@10.0.0.3"},
 		}},
 		{"the class changes and changes back", []step{
-			{0, int5, int5}, {1, "i:a/y=ext@10.0.0.5", "i:a/y=ext@"}, {2, "i:a/y=int@10.0.0.5", "i:a/y=int@"},
-			{3, "i:a/y=int@", "i:a/y=int@"}, {4, "i:a/y=int@10.0.0.5", "i:a/y=int@10.0.0.5"},
+			{0, int5, int5}, {1, "i:a/y=ext@10.0.0.5", "i:a/y=ext@"}, {2, "i:a/y=other@10.0.0.5", "i:a/y=other@"},
+			{3, int5, int5}, {4, "i:a/y=int@", int5},
 		}},
 		{"the class changes, the status is emptied and filled", []step{
 			{0, int5, int5}, {1, "i:a/y=ext@10.0.0.5", "i:a/y=ext@"}, {2, "i:a/y=ext@", "i:a/y=ext@"},
@@ -142,7 +142,7 @@ func TestMemory(t *testing.T) {
 					claims := scene(t, step.see)
 					now := start.Add(step.at)
 					m.apply(claims, ask{now: now, hold: 10 * time.Minute,
-						class: classIn(claims), live: func(string) bool { return true }})
+						naming: namingIn(claims), live: func(string) bool { return true }})
 					if got := shown(claims); got != step.claim {
 						t.Fatalf("step %d: claims %q, want %q", i, got, step.claim)
 					}
@@ -155,17 +155,94 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-func classIn(claims []route.Claim) func(route.Object) string {
-	classes := make(map[route.Object]string)
+func namingIn(claims []route.Claim) func(route.Object) naming {
+	namings := make(map[route.Object]naming)
 	for _, c := range claims {
-		classes[c.Object] = c.Class
+		namings[c.Object] = naming{own: c.Class}
 	}
-	return func(o route.Object) string { return classes[o] }
+	return func(o route.Object) naming { return namings[o] }
+}
+
+func namesNothing(route.Object) naming { return naming{} }
+
+// One Ingress whose class the default IngressClass decides, or that names one itself.
+func TestMemoryOfTheDefaultClass(t *testing.T) {
+	type step struct {
+		own       string // empty: it names none
+		byDefault string // the default class; "?": not known
+		address   string
+		want      string
+	}
+	tests := []struct {
+		name  string
+		steps []step
+	}{
+		{"another class becomes the default one", []step{
+			{"", "int", "10.0.0.3", "int@10.0.0.3"}, {"", "ext", "10.0.0.3", "ext@"}, {"", "ext", "10.0.0.3", "ext@"},
+			{"", "ext", "10.0.0.4", "ext@10.0.0.4"},
+		}},
+		{"the first default class", []step{
+			{"", "", "10.0.0.3", "@10.0.0.3"}, {"", "ext", "10.0.0.3", "ext@"}, {"", "ext", "", "ext@"},
+			{"", "ext", "10.0.0.3", "ext@10.0.0.3"},
+		}},
+		{"the default class is made anew", []step{
+			{"", "ext", "10.0.0.3", "ext@10.0.0.3"}, {"", "", "10.0.0.3", "@"}, {"", "ext", "10.0.0.3", "ext@10.0.0.3"},
+		}},
+		{"the default class while held", []step{
+			{"", "int", "10.0.0.3", "int@10.0.0.3"}, {"", "int", "", "int@10.0.0.3"}, {"", "ext", "", "ext@"},
+		}},
+		{"it comes to name the class that it has", []step{
+			{"", "ext", "10.0.0.3", "ext@10.0.0.3"}, {"ext", "ext", "10.0.0.3", "ext@10.0.0.3"},
+			{"ext", "int", "10.0.0.3", "ext@10.0.0.3"}, {"", "int", "10.0.0.3", "int@"},
+		}},
+		{"not known at first", []step{
+			{"", "?", "10.0.0.3", "@10.0.0.3"}, {"", "?", "10.0.0.3", "@10.0.0.3"}, {"", "ext", "10.0.0.3", "ext@10.0.0.3"},
+			{"", "int", "10.0.0.3", "int@"},
+		}},
+		{"not known for a while", []step{
+			{"", "", "10.0.0.3", "@10.0.0.3"}, {"", "?", "10.0.0.3", "@10.0.0.3"}, {"", "", "10.0.0.3", "@10.0.0.3"},
+			{"", "?", "10.0.0.3", "@10.0.0.3"}, {"", "ext", "10.0.0.3", "ext@"}, {"", "?", "10.0.0.3", "@"},
+		}},
+		{"it names a class no more while the default one is not known", []step{
+			{"int", "?", "10.0.0.3", "int@10.0.0.3"}, {"", "?", "10.0.0.3", "@"}, {"", "ext", "10.0.0.3", "ext@"},
+		}},
+		{"it comes to name a class while the default one is not known", []step{
+			{"", "?", "10.0.0.3", "@10.0.0.3"}, {"ext", "?", "10.0.0.3", "ext@"}, {"", "?", "10.0.0.3", "@"},
+		}},
+	}
+	for _, test := range tests {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restarts %v", test.name, restart), func(t *testing.T) {
+				m := new(memory)
+				now := time.Now()
+				for i, step := range test.steps {
+					class := step.own
+					if class == "" && step.byDefault != "?" {
+						class = step.byDefault
+					}
+					claims := scene(t, "i:a/x="+class+"@"+step.address)
+					says := naming{own: step.own, takesDefault: step.own == ""}
+					m.apply(claims, ask{now: now, hold: time.Hour, naming: func(route.Object) naming { return says },
+						defaultUnknown: step.byDefault == "?", live: func(string) bool { return true }})
+					if got := strings.TrimPrefix(shown(claims), "i:a/x="); got != step.want {
+						t.Fatalf("step %d: claims %q, want %q", i, got, step.want)
+					}
+					if restart {
+						state, err := encodeState(1, now, map[string]*savedSource{"s": {claims, m.save(claims, now)}})
+						must(t, err)
+						_, sources, err := decodeState(state)
+						must(t, err)
+						m = restoreMemory(sources["s"].claims, sources["s"].objects, now)
+					}
+				}
+			})
+		}
+	}
 }
 
 func TestMemoryOfAnotherObjectOfTheName(t *testing.T) {
 	m := new(memory)
-	q := ask{now: time.Now(), hold: time.Hour, class: func(route.Object) string { return "" }, live: func(string) bool { return true }}
+	q := ask{now: time.Now(), hold: time.Hour, naming: namesNothing, live: func(string) bool { return true }}
 	claims := scene(t, "i:a/x=@10.0.0.3")
 	m.apply(claims, q)
 	claims = scene(t, "i:a/x=@")
@@ -178,7 +255,7 @@ func TestMemoryOfAnotherObjectOfTheName(t *testing.T) {
 
 func TestMemoryOutOfContact(t *testing.T) {
 	start := time.Now()
-	q := ask{now: start, hold: time.Minute, class: func(route.Object) string { return "" }, live: func(string) bool { return true }}
+	q := ask{now: start, hold: time.Minute, naming: namesNothing, live: func(string) bool { return true }}
 	m := new(memory)
 	m.apply(scene(t, "i:a/x=@10.0.0.3"), q)
 	if next := m.apply(scene(t, "i:a/x=@"), q); !next.Equal(start.Add(time.Minute)) {

@@ -57,8 +57,9 @@ func TestStateFileKeepsEverything(t *testing.T) {
 	dir := t.TempDir()
 	claims := variedClaims(t)
 	unusual := map[route.Object]savedObject{
-		claims[0].Object: {Class: "", Held: 90 * time.Second, heldKnown: true},
-		claims[3].Object: {Class: "new", Stale: addrs("10.0.0.9")},
+		claims[0].Object: {Own: "", Held: 90 * time.Second, heldKnown: true},
+		claims[3].Object: {Own: "new", Stale: addrs("10.0.0.9"), Writer: knownClass{"", true}},
+		claims[4].Object: {ClassUnknown: true},
 	}
 	f := kept(t, dir)
 	f.save("home", claims, unusual)

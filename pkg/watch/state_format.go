@@ -43,9 +43,11 @@ type stateObject struct {
 	StatusHostname string       `json:"status_hostname,omitempty"`
 	NotAccepted    string       `json:"not_accepted,omitempty"`
 
-	OwnClass *string      `json:"own_class,omitempty"` // that it names itself, where that is not Class
-	HeldFor  *int64       `json:"held_for,omitempty"`  // seconds for which it has been without addresses
-	Stale    []netip.Addr `json:"stale,omitempty"`     // addresses that are those of its earlier class
+	OwnClass     *string      `json:"own_class,omitempty"`     // that it names itself, where that is not Class
+	ClassUnknown bool         `json:"class_unknown,omitempty"` // its class is not known: that of IngressClasses never read
+	HeldFor      *int64       `json:"held_for,omitempty"`      // seconds for which it has been without addresses
+	Stale        []netip.Addr `json:"stale,omitempty"`         // addresses that are those of its earlier class
+	StaleClass   *string      `json:"stale_class,omitempty"`   // that class; absent: not known
 }
 
 // A savedSource is what is kept of one source.
@@ -74,14 +76,18 @@ func (s *savedSource) encode() []stateObject {
 			o.OneLabel = nil
 		}
 		if saved, unusual := s.objects[first.Object]; unusual {
-			if saved.Class != first.Class {
-				o.OwnClass = &saved.Class
+			if saved.Own != first.Class {
+				o.OwnClass = &saved.Own
 			}
+			o.ClassUnknown = saved.ClassUnknown
 			if saved.heldKnown {
 				seconds := int64(saved.Held / time.Second)
 				o.HeldFor = &seconds
 			}
 			o.Stale = saved.Stale
+			if saved.Writer.known {
+				o.StaleClass = &saved.Writer.name
+			}
 		}
 		objects = append(objects, o)
 	}
@@ -121,10 +127,13 @@ func decodeSource(source string, objects []stateObject, maxClaims int) (*savedSo
 			claim.Host, claim.OneLabel = cut(host), len(o.OneLabel) > 0 && o.OneLabel[i]
 			s.claims = append(s.claims, claim)
 		}
-		if o.OwnClass != nil || o.HeldFor != nil || len(o.Stale) > 0 {
-			saved := savedObject{Class: o.Class, Stale: o.Stale}
+		if o.OwnClass != nil || o.ClassUnknown || o.HeldFor != nil || len(o.Stale) > 0 {
+			saved := savedObject{Own: o.Class, ClassUnknown: o.ClassUnknown, Stale: o.Stale}
 			if o.OwnClass != nil {
-				saved.Class = *o.OwnClass
+				saved.Own = *o.OwnClass
+			}
+			if o.StaleClass != nil {
+				saved.Writer = knownClass{*o.StaleClass, true}
 			}
 			if o.HeldFor != nil {
 				saved.Held, saved.heldKnown = time.Duration(min(max(*o.HeldFor, 0), 1<<30))*time.Second, true
