@@ -71,14 +71,6 @@ func (l *loop) resume() {
 func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 	ls := &l.listeners[section]
 	ls.accepted++
-	if own := l.madeBy(from); own != nil {
-		ls.rejected[rejectLoop]++
-		l.turnedAway(rejectLoop, section, from)
-		l.sockets.close(fd)
-		own.end(l, resultReset, byRouter)
-		l.release(own)
-		return
-	}
 	var source sourceRef
 	expects := contains(ls.AcceptProxy, from.Addr()) // the client is judged when the header names it
 	if !expects {
@@ -111,21 +103,6 @@ func (l *loop) admit(section uint16, fd int32, from netip.AddrPort) {
 	l.peekBegan(c)
 	l.timers.SetTimer(c.index, ls.InspectDelay)
 	l.begin(c)
-}
-
-// madeBy returns the connection whose side to the server comes back to us as a new client, led by a rule of the firewall
-// or of a router further on; nil if there is none on this loop. It asks only about clients at addresses of the router
-// itself, which are few. On loopback, where no rule leads elsewhere, the check at dial has found all loops.
-func (l *loop) madeBy(client netip.AddrPort) (found *conn) {
-	if client.Addr().IsLoopback() || !l.shared.local(client.Addr()) {
-		return nil
-	}
-	l.conns.each(func(c *conn) {
-		if c.server >= 0 && l.sockets.local(c.server) == client {
-			found = c
-		}
-	})
-	return found
 }
 
 // judge asks the listener's networks and the limits of sources about a client.

@@ -72,10 +72,16 @@ func (l *loop) adoptPools(pools []*backend.Pool) {
 		}
 	}
 	l.targetOf = make([]int32, len(pools))
+	vacant := int32(0) // no place before it is
 	for i, pool := range pools {
 		at, ok := byName[pool.Backend.Name]
 		if !ok || !pool.Continues(l.targets[at].pool) {
-			at = l.vacantTarget()
+			for vacant < int32(len(l.targets)) && l.targets[vacant] != nil {
+				vacant++
+			}
+			if at = vacant; at == int32(len(l.targets)) {
+				l.targets = append(l.targets, nil)
+			}
 			l.targets[at] = &target{}
 		}
 		l.targets[at].pool, l.targets[at].current = pool, true
@@ -94,16 +100,7 @@ func (l *loop) adoptPools(pools []*backend.Pool) {
 		}
 		l.targets[i] = nil
 	}
-}
-
-func (l *loop) vacantTarget() int32 {
-	for i, t := range l.targets {
-		if t == nil {
-			return int32(i)
-		}
-	}
-	l.targets = append(l.targets, nil)
-	return int32(len(l.targets) - 1)
+	l.forgetPast()
 }
 
 // answersOthers says whether the listener still has a backend for what no route takes, of the connection's kind.

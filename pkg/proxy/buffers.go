@@ -18,6 +18,7 @@ const noBuffer = -1
 type buffers struct {
 	slices [][]byte
 	vacant []int32 // handles without a slice
+	lent   int     // bytes of those in use
 	spare  [3][][]byte
 }
 
@@ -43,6 +44,7 @@ func (b *buffers) take(size int) int32 {
 	} else {
 		slice = make([]byte, [3]int{smallBuffer, mediumBuffer, largeBuffer}[class])
 	}
+	b.lent += len(slice)
 	if n := len(b.vacant); n > 0 {
 		handle := b.vacant[n-1]
 		b.vacant = b.vacant[:n-1]
@@ -60,8 +62,27 @@ func (b *buffers) bytes(handle int32) []byte { return b.slices[handle] }
 func (b *buffers) give(handle int32) {
 	slice := b.slices[handle]
 	b.slices[handle] = nil
+	b.lent -= len(slice)
 	b.vacant = append(b.vacant, handle)
 	if class := sizeClass(len(slice)); len(b.spare[class]) < spares[class] {
 		b.spare[class] = append(b.spare[class], slice)
 	}
+}
+
+// What is read at once may have to wait in a buffer. The more is lent already, the less is read: otherwise clients that
+// ask for much and take nothing would fill the memory.
+const (
+	easyLent = 1 << 20 // bytes up to which large reads are made
+	mostLent = 4 << 20 // bytes from which only small ones are
+)
+
+// read returns how many bytes may be read at once: for a large stream, or for one that is not.
+func (b *buffers) read(large bool) int {
+	switch {
+	case b.lent > mostLent:
+		return smallBuffer
+	case large && b.lent <= easyLent:
+		return largeBuffer
+	}
+	return mediumBuffer
 }

@@ -16,6 +16,11 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 	if d.backend == route.NoBackend {
 		return c.refuse(l, d)
 	}
+	if own := l.madeBy(c, d.name); own != nil {
+		own.end(l, resultReset, byRouter)
+		l.release(own)
+		return c.reject(l, rejectLoop)
+	}
 	l.peekEnded(c)
 	c.helloTook = l.timers.Now() - c.began
 	l.peek.observe(c.helloTook)
@@ -37,7 +42,9 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 // client sent, without one of the client's.
 func (c *conn) prepare(l *loop, version route.ProxyProtocol, received []byte) {
 	if version == route.ProxyNone && c.up.buffer != noBuffer {
-		c.up.start = uint32(c.header)
+		if c.up.start = uint32(c.header); c.up.start == c.up.end { // a client that is silent behind it
+			c.dropBuffer(l, &c.up)
+		}
 		return
 	}
 	var header [maxOwnHeader]byte
@@ -113,23 +120,25 @@ func (c *conn) connect(l *loop, failure error) (done bool) {
 	}
 }
 
-// connected learns how the attempt went, by writing what the client sent: that fails as the connect did.
+// connected learns how the attempt went, by writing what the client sent: that fails as the connect did. A server that
+// took some of it and broke off was connected, and no other one gets the rest.
 func (c *conn) connected(l *loop) (done bool) {
 	if !c.up.writable {
 		return false
 	}
-	var errno unix.Errno
 	if c.up.buffer == noBuffer {
-		errno = l.sockets.failure(c.server)
+		if errno := l.sockets.failure(c.server); errno != 0 {
+			return c.connectFailed(l, errno)
+		}
 	} else {
 		before := c.up.start
-		errno = c.flush(l, &c.up, c.server)
-		if errno == 0 && c.up.buffer != noBuffer && c.up.start == before {
-			return false // not yet
+		errno := c.flush(l, &c.up, c.server)
+		if c.up.buffer != noBuffer && c.up.start == before {
+			if errno == 0 {
+				return false // not yet
+			}
+			return c.connectFailed(l, errno)
 		}
-	}
-	if errno != 0 {
-		return c.connectFailed(l, errno)
 	}
 	t := l.targets[c.target]
 	t.pool.Connected(int(c.chosen), c.key)

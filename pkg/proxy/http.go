@@ -17,9 +17,10 @@ const (
 	badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
 
-// peekRequest judges what was received on a plain-HTTP listener. It reports false where more must arrive first.
-func (c *conn) peekRequest(l *loop, received []byte) (decided, done bool) {
-	head, complete, ok := readRequest(received[c.header:])
+// peekRequest judges what was received on a plain-HTTP listener, of which it was shown so many bytes before. It reports
+// false where more must arrive first.
+func (c *conn) peekRequest(l *loop, received []byte, before int) (decided, done bool) {
+	head, complete, ok := readRequest(received[c.header:], max(before-int(c.header), 0))
 	switch {
 	case !ok:
 		return true, c.refuse(l, decision{backend: route.NoBackend, refused: rejectMalformed, answer: badRequest})

@@ -20,13 +20,16 @@ type requestHead struct {
 // readRequest reads the head that received begins with. It is strict, so that whoever gets the request cannot see
 // another host in it: lines end in CRLF, nothing is folded, there is one Host, and an absolute target agrees with it
 // (RFC 9112 2.2, 3.2, 5.2). complete is false while more must arrive; ok is false where the request is to be refused.
-func readRequest(received []byte) (head requestHead, complete, ok bool) {
-	end := bytes.Index(received, []byte("\r\n\r\n"))
+// What was read before and found to be incomplete, the first judged bytes, is not looked at again until all is there.
+func readRequest(received []byte, judged int) (head requestHead, complete, ok bool) {
+	again := max(judged-3, 0) // the empty line may have begun there
+	end := bytes.Index(received[again:], []byte("\r\n\r\n"))
 	if end < 0 {
-		return head, false, len(received) < maxHead && mayBeHead(received)
+		return head, false, len(received) < maxHead && mayBeHead(received, again)
 	}
+	end += again
 	head.length = end + 4
-	if head.length > maxHead || !mayBeHead(received[:end]) {
+	if head.length > maxHead || !mayBeHead(received[:end], again) {
 		return head, true, false
 	}
 	lines := bytes.Split(received[:end], []byte("\r\n"))
@@ -62,11 +65,11 @@ func readRequest(received []byte) (head requestHead, complete, ok bool) {
 	return head, true, ok
 }
 
-// mayBeHead says whether all bytes are ones that a head may have: visible ASCII, blanks and CRLF. A head begins with no
-// CR or LF, and no line with a blank.
-func mayBeHead(b []byte) bool {
-	for i, c := range b {
-		switch {
+// mayBeHead says whether all bytes from one on are such as a head may have: visible ASCII, blanks and CRLF. A head begins
+// with no CR or LF, and no line with a blank.
+func mayBeHead(b []byte, from int) bool {
+	for i := from; i < len(b); i++ {
+		switch c := b[i]; {
 		case c > ' ' && c < 0x7f || c == ' ' || c == '\t':
 			if (c == ' ' || c == '\t') && (i == 0 || b[i-1] == '\n') {
 				return false

@@ -24,12 +24,12 @@ func TestReadRequest(t *testing.T) {
 		{"IPv4", "GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n", "192.0.2.1", "/"},
 		{"IPv6", "GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", "", "/"},
 	} {
-		head, complete, ok := readRequest([]byte(test.request + "body"))
+		head, complete, ok := readRequest([]byte(test.request+"body"), 0)
 		if !complete || !ok || string(head.host) != test.host || string(head.target) != test.target || head.length != len(test.request) {
 			t.Errorf("%s: got %q, %q, %d, %v, %v", test.name, head.host, head.target, head.length, complete, ok)
 		}
 		for cut := range len(test.request) {
-			if _, complete, ok := readRequest([]byte(test.request[:cut])); complete || !ok {
+			if _, complete, ok := readRequest([]byte(test.request[:cut]), max(cut-1, 0)); complete || !ok {
 				t.Fatalf("%s, cut at %d: complete %v, ok %v, want to wait for more", test.name, cut, complete, ok)
 			}
 		}
@@ -60,7 +60,7 @@ func TestReadRequest(t *testing.T) {
 		"endless":             strings.Repeat("y", maxHead),
 		"TLS":                 "\x16\x03\x01",
 	} {
-		if _, _, ok := readRequest([]byte(request)); ok {
+		if _, _, ok := readRequest([]byte(request), 0); ok {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -72,7 +72,15 @@ func FuzzReadRequest(f *testing.F) {
 	f.Add([]byte("GET http://app.example.com/a HTTP/1.1\r\nHost: app.example.com\r\n\r\nGET / HTTP/1.1\r\n"))
 	f.Add([]byte("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, received []byte) {
-		head, complete, ok := readRequest(received)
+		head, complete, ok := readRequest(received, 0)
+		inPieces, judged := complete && ok, 0
+		for cut := 1; cut < head.length && inPieces; cut += 1 + cut/3 {
+			_, early, good := readRequest(received[:cut], judged)
+			inPieces, judged = good && !early, cut
+		}
+		if _, done, good := readRequest(received, judged); complete && ok && !(inPieces && done && good) {
+			t.Fatalf("%q is a head, but not in pieces", received)
+		}
 		if !complete || !ok {
 			return
 		}
@@ -89,7 +97,7 @@ func FuzzReadRequest(f *testing.F) {
 				t.Fatalf("%q: host %q, net/http sees %q", sent, head.host, got)
 			}
 		}
-		if again, complete, ok := readRequest(head.alone()); len(head.host) > 0 && (!complete || !ok || !bytes.Equal(again.host, head.host)) {
+		if again, complete, ok := readRequest(head.alone(), 0); len(head.host) > 0 && (!complete || !ok || !bytes.Equal(again.host, head.host)) {
 			t.Fatalf("%q is rewritten as %q", received, head.alone())
 		}
 	})

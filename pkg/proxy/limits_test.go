@@ -248,6 +248,54 @@ func TestPeekMemory(t *testing.T) {
 	}
 }
 
+// Hellos that grow are bounded together as well: those that came first go.
+func TestPeekMemoryOfGrowingHellos(t *testing.T) {
+	w := newWorld(t, 1, nil)
+	limit := 4 * largeBuffer
+	w.setup.Limits.PeekMemory = limit
+	w.apply()
+	record := append([]byte{22, 3, 1, 0x3f, 0xff, 1, 0, 0xf0, 0}, make([]byte, 1<<14-5)...) // 16 of 60 KiB
+	clients := make([]*net.TCPConn, 12)
+	for i := range clients {
+		clients[i] = w.dial()
+		clients[i].Write(record[:10])
+	}
+	w.until("all have begun", func(s Stats) bool { return s.Peeking == len(clients) })
+	for _, c := range clients {
+		c.Write(record[10:])
+		c.Write(append([]byte{22, 3, 1, 0x3f, 0xff}, make([]byte, 1<<14-1)...))
+	}
+	w.until("the oldest make room", func(s Stats) bool {
+		if s.PeekBytes > limit {
+			t.Fatalf("unfinished hellos hold %d bytes, more than %d", s.PeekBytes, limit)
+		}
+		return s.Listeners[0].Rejected["peek_memory"] > 0 && s.Peeking <= 4
+	})
+}
+
+// A client that is silent behind its PROXY header is like one that is silent: a server that is down is passed over.
+func TestSilentBehindHeader(t *testing.T) {
+	for _, header := range []string{"", "PROXY TCP4 203.0.113.9 203.0.113.1 4000 443\r\n"} {
+		w := newWorld(t, 1, nil)
+		w.server("ssh", func(_ *server, c *net.TCPConn) { io.WriteString(c, "SSH-2.0-test\r\n") })
+		ssh := &w.policy.Backends[1]
+		ssh.Servers = append([]route.Server{{Address: freeAddress(t), Weight: 1}}, ssh.Servers...)
+		w.setup.Listeners[0].InspectDelay = 50 * time.Millisecond
+		w.setup.Listeners[0].NonTLS = "ssh"
+		if header != "" {
+			w.setup.Listeners[0].AcceptProxy = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		}
+		w.apply()
+		for range 4 {
+			c := w.dial()
+			io.WriteString(c, header)
+			if got, err := io.ReadAll(c); string(got) != "SSH-2.0-test\r\n" || err != nil {
+				t.Errorf("behind %q: got %q, %v", header, got, err)
+			}
+		}
+	}
+}
+
 // One source can hold so many connections, and open so many a second; others are not concerned.
 func TestSourceLimits(t *testing.T) {
 	w := newWorld(t, 1, nil)

@@ -60,6 +60,7 @@ type fakeWorld struct {
 	timers  map[uint32]uint32
 	dialled func(to netip.AddrPort) *fakeSocket
 	faults  bool // the kernel runs short of things
+	resets  bool // peers break off
 
 	borrowing bool // servers are to see the client's address
 }
@@ -123,6 +124,10 @@ func (f *fakeWorld) write(fd int32, p []byte) (int, unix.Errno) {
 	if n < len(p) {
 		s.stuck = true
 		s.window = 0
+		if f.resets && f.random.IntN(20) == 0 {
+			s.broken = true
+			s.edge |= epoll.Readable | epoll.Failed | epoll.HungUp | epoll.ReadClosed
+		}
 		if n == 0 {
 			return 0, unix.EAGAIN
 		}
@@ -276,7 +281,7 @@ var modelClient = netip.MustParseAddrPort("192.0.2.1:1234")
 type modelled struct {
 	client  *fakeSocket
 	servers []*fakeSocket
-	hostile bool // it was reset, or ran out of time, so not all bytes need arrive
+	late    bool // it ran out of time
 }
 
 // TestModel drives the state machine with sockets that do everything sockets may do, in any order, and holds that bytes
@@ -296,7 +301,8 @@ func TestModel(t *testing.T) {
 func runModel(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 42))
 	world := &fakeWorld{random: random, timers: make(map[uint32]uint32), faults: seed%3 == 0, borrowing: seed%8 == 5}
-	resets, timeouts := seed%2 == 0, seed%5 == 0
+	world.resets = seed%2 == 0
+	timeouts := seed%5 == 0
 	l := &loop{
 		timers:  world,
 		sockets: world,
@@ -368,8 +374,8 @@ func runModel(t *testing.T, seed uint64) {
 		m := all[random.IntN(len(all))]
 		sockets := append([]*fakeSocket{m.client}, m.servers...)
 		s := sockets[random.IntN(len(sockets))]
-		if resets && random.IntN(400) == 0 && !s.connecting && !s.closed {
-			s.broken, m.hostile = true, true
+		if world.resets && random.IntN(400) == 0 && !s.connecting && !s.closed {
+			s.broken = true
 			s.edge |= epoll.Readable | epoll.Failed | epoll.HungUp | epoll.ReadClosed
 		}
 		if timeouts && random.IntN(400) == 0 {
@@ -415,7 +421,7 @@ func (l *loop) expire(world *fakeWorld, all []*modelled, answers [][]byte) {
 			continue
 		}
 		m := l.modelOf(all, world, id)
-		m.hostile = true
+		m.late = true
 		l.dialFor(world, m, answers[indexOf(all, m)], func() { l.Expired(id) })
 	}
 }
@@ -486,7 +492,8 @@ func checkModel(t *testing.T, l *loop, all []*modelled, answers [][]byte) {
 		if reached == nil {
 			continue
 		}
-		if m.hostile && len(reached.written) == 0 && reached.read == 0 && bytes.Equal(m.client.written, noServer[:]) {
+		hostile := m.late || m.client.broken || reached.broken || reached.reset // not all bytes need arrive
+		if hostile && len(reached.written) == 0 && reached.read == 0 && bytes.Equal(m.client.written, noServer[:]) {
 			continue // every server broke off before it was told anything
 		}
 		if !bytes.HasPrefix(m.client.script, reached.written) {
@@ -495,7 +502,7 @@ func checkModel(t *testing.T, l *loop, all []*modelled, answers [][]byte) {
 		if !bytes.HasPrefix(answers[i], m.client.written) {
 			t.Errorf("client %d: the client got other bytes than were sent", i)
 		}
-		if m.hostile || reached.reset {
+		if hostile {
 			continue
 		}
 		if len(reached.written) != len(m.client.script) || len(m.client.written) != len(answers[i]) {

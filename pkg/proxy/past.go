@@ -1,6 +1,11 @@
 package proxy
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // What a backend counted goes on when it comes back after the table was without it. Its counters are shown until it had
 // no connections for shownPast, so that whoever collects them sees the last ones too.
@@ -20,9 +25,6 @@ func (l *loop) bury(t *target) {
 	name := t.pool.Backend.Name
 	past := l.past[name]
 	if past == nil {
-		if len(l.past) >= mostPast {
-			l.forgetPast()
-		}
 		past = &pastTarget{target: target{pool: t.pool}}
 		l.past[name] = past
 	}
@@ -30,15 +32,15 @@ func (l *loop) bury(t *target) {
 	past.left = l.timers.Elapsed()
 }
 
-// forgetPast gives up the counters of the backend that has been gone for longest.
+// forgetPast gives up the counters of the backends that have been gone for longest, where there are too many.
 func (l *loop) forgetPast() {
-	oldest := ""
-	for name, past := range l.past {
-		if oldest == "" || past.left < l.past[oldest].left {
-			oldest = name
-		}
+	if len(l.past) <= mostPast {
+		return
 	}
-	delete(l.past, oldest)
+	names := slices.SortedFunc(maps.Keys(l.past), func(a, b string) int { return cmp.Compare(l.past[a].left, l.past[b].left) })
+	for _, name := range names[:len(names)-mostPast] {
+		delete(l.past, name)
+	}
 }
 
 // revive hands a target what a backend of its name counted before.

@@ -20,9 +20,11 @@ func (c *conn) peek(l *loop) (done bool) {
 		case n < len(space) && !c.up.closing:
 			c.up.readable = false // a short read has emptied the socket (epoll(7))
 		}
-		received := space[:n]
+		received, before := space[:n], int(c.up.end)
 		if c.up.buffer != noBuffer {
-			received = c.extend(l, received)
+			if received = c.extend(l, received); received == nil {
+				return true
+			}
 		}
 		if c.expects {
 			if why := c.introduce(l, received); why != accepted {
@@ -32,7 +34,7 @@ func (c *conn) peek(l *loop) (done bool) {
 		if l.listeners[c.listener].HTTP {
 			decided, done := false, false
 			if !c.expects {
-				decided, done = c.peekRequest(l, received)
+				decided, done = c.peekRequest(l, received, before)
 			}
 			if decided {
 				return done
@@ -113,18 +115,23 @@ func (c *conn) space(l *loop) []byte {
 }
 
 // extend adds what was read into space to what was received before, and returns all of it. A full buffer is exchanged
-// for a larger one; the largest is larger than any hello, so the parser has refused what would overflow it.
+// for a larger one; the largest is larger than any hello, so the parser has refused what would overflow it. It returns
+// nil where that made the connection itself the one to go.
 func (c *conn) extend(l *loop, read []byte) []byte {
 	old := l.buffers.bytes(c.up.buffer)
-	if len(old) == int(c.up.end) {
-		handle := l.buffers.take(min(len(old)+len(read), largeBuffer))
-		larger := l.buffers.bytes(handle)
-		copy(larger, old)
-		copy(larger[c.up.end:], read)
-		l.buffers.give(c.up.buffer)
-		c.up.buffer = handle
-		l.shared.peekBytes.Add(int32(len(larger) - len(old)))
+	if len(old) > int(c.up.end) { // that is where it was read to
+		c.up.end += uint32(len(read))
+		return old[:c.up.end]
 	}
+	handle := l.buffers.take(min(len(old)+len(read), largeBuffer))
+	larger := l.buffers.bytes(handle)
+	copy(larger, old)
+	copy(larger[c.up.end:], read)
+	l.buffers.give(c.up.buffer)
+	c.up.buffer = handle
 	c.up.end += uint32(len(read))
-	return l.buffers.bytes(c.up.buffer)[:c.up.end]
+	if !l.peekGrew(c, len(larger)-len(old)) {
+		return nil
+	}
+	return larger[:c.up.end]
 }

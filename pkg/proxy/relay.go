@@ -101,10 +101,7 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 				return sourceBroke
 			}
 		}
-		space := l.scratch[:mediumBuffer]
-		if h.bulk >= bulky { // a large stream, and no pipe for it
-			space = l.scratch
-		}
+		space := l.scratch[:l.buffers.read(h.bulk >= bulky)] // a large stream, and no pipe for it
 		n, errno := l.sockets.read(source, space)
 		if errno == unix.EAGAIN {
 			h.readable = false
