@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,12 +12,13 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
 // patience is how long anything in a page may take on a busy machine.
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 // A browser is Chromium, with a profile of its own.
 type browser struct {
@@ -62,8 +64,7 @@ type page struct {
 // open opens a tab and goes to url. It returns when the view is there.
 func (b *browser) open(url string, l look) (*page, error) {
 	ctx, closeTab := chromedp.NewContext(b.Context)
-	ctx, closeTime := context.WithTimeout(ctx, patience)
-	p := &page{Context: ctx, close: func() { closeTab(); closeTime() }}
+	p := &page{Context: ctx, close: closeTab}
 	if err := p.goTo(url, l); err != nil {
 		p.close()
 		return nil, fmt.Errorf("opening %s: %w; the console:\n%s", url, err, strings.Join(p.console(), "\n"))
@@ -72,33 +73,40 @@ func (b *browser) open(url string, l look) (*page, error) {
 }
 
 func (p *page) goTo(url string, l look) error {
-	if err := chromedp.Do(p, chromedp.Navigate("about:blank")); err != nil { // starts the browser, if it is the first
-		return err
-	}
 	if err := chromedp.Listen(p, p.hear); err != nil {
 		return err
 	}
+	if _, err := chromedp.Call(p, cdplog.Enable, cdp.Empty{}); err != nil {
+		return err
+	}
+	if err := p.wear(l); err != nil {
+		return err
+	}
+	// Pages in the background are not drawn.
+	if _, err := chromedp.Call(p, cdppage.BringToFront, cdp.Empty{}); err != nil {
+		return err
+	}
+	if err := chromedp.Do(p, chromedp.Navigate(url)); err != nil {
+		return err
+	}
+	return p.until(patience, `document.querySelector('#view h2')`)
+}
+
+// wear gives the page a look.
+func (p *page) wear(l look) error {
 	scheme := "light"
 	if l.dark {
 		scheme = "dark"
-	}
-	if _, err := chromedp.Call(p, cdplog.Enable, cdp.Empty{}); err != nil {
-		return err
 	}
 	if _, err := chromedp.Call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: l.width, Height: 800, DeviceScaleFactor: 1, Mobile: l.width < 600,
 	}); err != nil {
 		return err
 	}
-	if _, err := chromedp.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+	_, err := chromedp.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-	}); err != nil {
-		return err
-	}
-	if err := chromedp.Do(p, chromedp.Navigate(url)); err != nil {
-		return err
-	}
-	return p.until(`document.querySelector('#view h2')`)
+	})
+	return err
 }
 
 // hear keeps what the console says of errors and warnings: exceptions and violations of the policy are among them.
@@ -138,14 +146,16 @@ func (p *page) console() []string {
 }
 
 // until waits for an expression of JavaScript to be true.
-func (p *page) until(expression string) error {
+func (p *page) until(patience time.Duration, expression string) error {
+	ctx, cancel := context.WithTimeout(p, patience)
+	defer cancel()
 	for {
 		seen, err := eval[bool](p, "!!("+expression+")")
-		if err == nil && seen {
+		switch {
+		case err == nil && seen:
 			return nil
-		}
-		if p.Err() != nil {
-			return fmt.Errorf("waiting for %s: %w (%w)", expression, p.Err(), err)
+		case ctx.Err() != nil:
+			return fmt.Errorf("waiting for %s: %w", expression, errors.Join(ctx.Err(), err))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

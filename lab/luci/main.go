@@ -50,7 +50,12 @@ func run(shots, resources string) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w.visit(ctx)
-	err = serveAnd(w, resources, func(base string) error {
+	sessions, err := w.sessions()
+	if err != nil {
+		cancel()
+		return errors.Join(err, w.close())
+	}
+	err = serveAnd(w, sessions, resources, func(base string) error {
 		if shots != "" {
 			return takeShots(ctx, base, shots)
 		}
@@ -62,17 +67,22 @@ func run(shots, resources string) error {
 	return errors.Join(err, w.close())
 }
 
-// serveAnd serves the pages while f runs.
-func serveAnd(w *world, resources string, f func(base string) error) error {
+// sessions are the two that can be had: one that may read, one that may write too.
+func (w *world) sessions() (map[string]*session, error) {
 	reader, writer, err := rightsFrom(appFolder)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return map[string]*session{
+		"guest": {rights: reader, stage: stage{path: w.config}},
+		"admin": {rights: writer, stage: stage{path: w.config}},
+	}, nil
+}
+
+// serveAnd serves the pages while f runs.
+func serveAnd(w *world, sessions map[string]*session, resources string, f func(base string) error) error {
 	r := &rpcd{
-		sessions: map[string]*session{
-			"guest": {rights: reader, stage: stage{path: w.config}},
-			"admin": {rights: writer, stage: stage{path: w.config}},
-		},
+		sessions: sessions,
 		bus:      func() (*ubus.Conn, error) { return ubus.Dial(context.Background(), "") },
 		services: w.services,
 	}

@@ -162,7 +162,7 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 <script src="/luci-static/stand-in/start.js"></script>
 </head>
 <body data-page="%[4]s" data-env="%[5]s">
-<header><a class="brand" href="/">OpenWrt</a><button id="changes" type="button" hidden></button></header>
+<header><h1><a class="brand" href="/">OpenWrt</a></h1><button id="changes" type="button" hidden></button></header>
 <main id="maincontent" class="container">
 <nav id="tabmenu" aria-label="sniroute"><ul class="tabs">%[6]s</ul></nav>
 <div id="view"></div>

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sniroute/sniroute/lab/house"
 	"github.com/sniroute/sniroute/lab/openwrt"
 	"github.com/sniroute/sniroute/pkg/ubus"
@@ -93,6 +95,7 @@ func newWorld(ctx context.Context, binary string, manifests map[string]string) (
 func (w *world) start(ctx context.Context, binary string, manifests map[string]string) (err error) {
 	h := w.house
 	if err := errors.Join(
+		overlay("/etc"), os.Mkdir("/etc/sniroute", 0o755),
 		os.Mkdir(filepath.Join(h.Dir, "manifests"), 0o755),
 		os.Mkdir(filepath.Join(h.Dir, "sniroute"), 0o750),
 		os.MkdirAll(filepath.Dir(ubus.DefaultPath), 0o755),
@@ -111,7 +114,11 @@ func (w *world) start(ctx context.Context, binary string, manifests map[string]s
 	if _, err := h.StartWeb(ctx, h.NAS, "nas.example.com"); err != nil {
 		return err
 	}
-	if _, err := h.StartWeb(ctx, h.External, "external.invalid", "git."+domain, "photos."+domain); err != nil {
+	external, err := h.StartWeb(ctx, h.External, "external.invalid", "git."+domain, "photos."+domain)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(external.Documents, "large"), make([]byte, 1<<20), 0o644); err != nil {
 		return err
 	}
 	if _, err := h.StartDNS(ctx); err != nil {
@@ -121,6 +128,15 @@ func (w *world) start(ctx context.Context, binary string, manifests map[string]s
 		return err
 	}
 	return w.daemon.Ready(ctx, w.published)
+}
+
+// overlay lets the lab write into a folder of the machine without the machine's knowing.
+func overlay(dir string) error {
+	upper, work := "/run/upper"+dir, "/run/work"+dir
+	if err := errors.Join(os.MkdirAll(upper, 0o755), os.MkdirAll(work, 0o755)); err != nil {
+		return err
+	}
+	return unix.Mount("overlay", dir, "overlay", 0, "lowerdir="+dir+",upperdir="+upper+",workdir="+work)
 }
 
 // text is the configuration that the world begins with.
@@ -186,8 +202,9 @@ func (w *world) visit(ctx context.Context) {
 			}
 		})
 	}
-	for range 12 {
-		client(100*time.Millisecond, "photos."+domain, "/large?rate=40000", 400_000)
+	for i := range 12 {
+		rate := fmt.Sprint("/large?rate=", 20_000*(i+1))
+		client(time.Duration(i)*500*time.Millisecond, "photos."+domain, rate, 100_000*int64(i+1))
 	}
 	client(300*time.Millisecond, "git."+domain, "/", 1000)
 	client(700*time.Millisecond, "files.example.com", "/", 1000)
@@ -208,7 +225,7 @@ func (w *world) ask(ctx context.Context, name, request string, read int64) {
 		return
 	}
 	secure := tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
-	if _, err := io.WriteString(secure, "GET "+request+" HTTP/1.1\r\nHost: "+name+"\r\n\r\n"); err == nil {
+	if _, err := io.WriteString(secure, "GET "+request+" HTTP/1.1\r\nConnection: close\r\nHost: "+name+"\r\n\r\n"); err == nil {
 		_, _ = io.CopyN(io.Discard, secure, read) // whatever becomes of it
 	}
 }

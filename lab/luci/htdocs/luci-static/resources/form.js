@@ -227,6 +227,8 @@ const NamedSection = Section.extend({
 	async render() {
 		const frame = this.frame();
 
+		frame.removeAttribute('id');
+
 		if (uci.get(this.config, this.section))
 			frame.append(E('div', {
 				'id': `cbi-${this.config}-${this.section}`, 'data-section-id': this.section,

@@ -88,14 +88,14 @@ return baseclass.extend({
 					else
 						dom.append(result, [ E('p', {}, [ _('The section was saved; Save & Apply puts it into force.') ]) ]);
 				});
-			}).catch(error => say('bad', error.message.split('\n')[0], ''));
+			}).catch(error => say('bad', error.message.split('\n')[0], '')).then(() => secret.focus());
 		};
 
 		ui.showModal(_('Enrol a cluster'), [
 			E('div', { 'class': 'sniroute sniroute-form' }, [
 				E('p', {}, [ _('Create the account and its Secret in the cluster first:') ]),
 				E('pre', { 'class': 'sniroute-mono' }, [
-					'sniroute manifest | kubectl apply -f -\nkubectl -n sniroute get secret sniroute -o yaml'
+					'sniroute manifest | kubectl apply -f -\nkubectl -n sniroute get secret sniroute-token -o yaml'
 				]),
 				field('sniroute-cluster', _('Cluster'), _('The name of its section; a new one is made if there is none.'), name,
 					E('datalist', { 'id': 'sniroute-clusters' }, clusters.map(c => E('option', { 'value': c })))),
@@ -112,6 +112,7 @@ return baseclass.extend({
 			])
 		], 'cbi-modal');
 
+		parts.nameDialog();
 		secret.focus();
 	}
 });

@@ -108,6 +108,14 @@ return baseclass.extend({
 		o.load = loaderFor(option);
 		o.rmempty = !option.required;
 
+		// What the file says stays there, even where it is the default.
+		o.remove = function(sid) {
+			const value = this.isActive(sid) ? this.formvalue(sid) : null;
+
+			if (!value?.length || value !== this.cfgvalue(sid))
+				Object.getPrototypeOf(this).remove.call(this, sid);
+		};
+
 		if (option.kind == 'boolean' || (option.kind == 'choice' && !option.list))
 			o.default = option.default;
 		else if (fallback)

@@ -103,6 +103,7 @@ return baseclass.extend({
 				dom.content(result, [ E('p', { 'role': 'alert', 'class': 'sniroute-beside judged' }, [
 					_('This is longer than the 64 KiB that the router\'s web server takes: run sniroute import-haproxy FILE on the router.')
 				]) ]);
+				text.focus();
 
 				return Promise.resolve();
 			}
@@ -116,7 +117,7 @@ return baseclass.extend({
 				dom.content(result, renderAnswer(answer));
 			}).catch(error => dom.content(result, [ E('p', { 'role': 'alert', 'class': 'sniroute-beside judged' }, [
 				words.clean(error.message.split('\n')[0])
-			]) ]));
+			]) ])).then(() => (adder.disabled ? text : adder).focus());
 		};
 
 		ui.showModal(_('Import an haproxy.cfg'), [
@@ -136,6 +137,7 @@ return baseclass.extend({
 			])
 		], 'cbi-modal');
 
+		parts.nameDialog();
 		text.focus();
 	},
 

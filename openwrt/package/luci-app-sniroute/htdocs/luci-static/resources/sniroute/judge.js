@@ -73,6 +73,15 @@ return baseclass.extend({
 
 			beside.clear(this);
 
+			// LuCI passes over what was typed into a list's field and not added.
+			if (this.root.querySelector('[data-field]:not(.hidden) .cbi-input-invalid')) {
+				const error = new Error(_('This was not saved: a value is not as expected.'));
+
+				beside.show(this, [], error.message);
+
+				return Promise.reject(error);
+			}
+
 			return form.Map.prototype.save.call(this, async () => {
 				const { problems, unchecked } = await judge.look();
 

@@ -60,6 +60,18 @@ return baseclass.extend({
 		}, [ E('div', {}, Array.isArray(cell) ? cell : [ cell ]) ])));
 	},
 
+	// Names the open dialog by its title, for screen readers.
+	nameDialog() {
+		const dialog = document.querySelector('#modal_overlay > .modal');
+		const title = dialog?.querySelector('h4');
+
+		if (!title)
+			return;
+
+		title.id = 'sniroute-dialog';
+		dialog.setAttribute('aria-labelledby', title.id);
+	},
+
 	// What is wrong and what mends it. kind is bad or warn.
 	problem(kind, what, remedy) {
 		return E('li', { 'class': kind }, [

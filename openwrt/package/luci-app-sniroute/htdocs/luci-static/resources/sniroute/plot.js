@@ -6,6 +6,9 @@
 const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 240, HEIGHT = 60, SAMPLES = 60;
 
+const KEY = 'sniroute.history';
+const GAP = 60000; // ms; what is older is no beginning of the same line
+
 function svg(name, attributes, children) {
 	const node = document.createElementNS(SVG, name);
 
@@ -36,26 +39,41 @@ function points(samples, most) {
 }
 
 return baseclass.extend({
-	// A history keeps the newest samples of some numbers.
+	// A history keeps the newest samples of some numbers, over a visit of another page too.
 	history() {
+		try {
+			const kept = JSON.parse(window.sessionStorage.getItem(KEY));
+
+			if (Date.now() - kept.last.now < GAP && kept.samples.every(s => Array.isArray(s)))
+				return kept;
+		}
+		catch (e) {
+			// nothing is kept, or nothing can be
+		}
+
 		return { samples: [], last: null };
 	},
 
-	// Adds the sample that reading makes; the totals in it become rates since the last one.
+	// Adds a sample: a number of now, and totals, which become rates since the last one.
 	add(history, now, level, totals) {
 		const last = history.last;
 
 		history.last = { now, totals };
 
 		if (!last || now <= last.now)
-			return null;
+			return;
 
 		const rates = totals.map((n, i) => Math.max(0, (n - last.totals[i]) / ((now - last.now) / 1000)));
 
 		history.samples.push([ level, ...rates ]);
 		history.samples.splice(0, history.samples.length - SAMPLES);
 
-		return rates;
+		try {
+			window.sessionStorage.setItem(KEY, JSON.stringify(history));
+		}
+		catch (e) {
+			// then it begins anew on the next visit
+		}
 	},
 
 	// A plot of the columns of a history that are named by their index; value turns a number into text.

@@ -112,12 +112,40 @@ return view.extend({
 			input.setAttribute('placeholder', _('name'));
 			input.setAttribute('autocapitalize', 'none');
 			input.setAttribute('spellcheck', 'false');
+
+			// An empty name is no mistake yet.
+			const forgive = () => {
+				if (input.value === '') {
+					input.classList.remove('cbi-input-invalid');
+					input.removeAttribute('data-tooltip');
+				}
+			};
+
+			forgive();
+			input.addEventListener('keyup', forgive);
+			input.addEventListener('blur', forgive);
 			input.addEventListener('keydown', ev => {
 				if (ev.key == 'Enter')
 					node.querySelector('.cbi-button-add').click();
 			});
 
 			return node;
+		};
+
+		s.renderMoreOptionsModal = function(sid, ev) {
+			return form.GridSection.prototype.renderMoreOptionsModal.call(this, sid, ev).then(() => parts.nameDialog());
+		};
+
+		// The focus goes back to where the dialog was opened from.
+		s.handleModalCancel = function(modal, ev, saving) {
+			const sid = modal.section;
+
+			return Promise.resolve(form.GridSection.prototype.handleModalCancel.call(this, modal, ev, saving)).then(() => {
+				const place = document.getElementById('cbi-%s-%s'.format(CONFIG, section.type));
+
+				(place.querySelector('[data-section-id="%s"] .cbi-button-edit'.format(CSS.escape(sid))) ??
+					place.querySelector('.cbi-section-create-name'))?.focus();
+			});
 		};
 
 		s.handleAdd = function(ev, name) {

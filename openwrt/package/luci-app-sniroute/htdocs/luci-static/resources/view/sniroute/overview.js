@@ -180,8 +180,16 @@ function renderSources(status) {
 		rows, _('None is configured: all routes are made by hand.')));
 }
 
+// Pools for ACME challenges that have nothing to do and nothing wrong.
+function isIdle(backend) {
+	return backend.name.endsWith('/http') && backend.connections.length == 0 && backend.servers.every(s => s.up && !s.active);
+}
+
 function renderServers(status) {
-	const rows = status.traffic.backends.flatMap(b => b.servers.map((server, i) => [
+	const backends = status.traffic.backends.filter(b => !isIdle(b)).sort((a, b) => L.naturalCompare(a.name, b.name));
+	const idle = status.traffic.backends.length - backends.length;
+
+	const rows = backends.flatMap(b => b.servers.map((server, i) => [
 		(i == 0) ? words.safe(b.name) : E('span', { 'class': 'sniroute-same' }, [ words.safe(b.name) ]),
 		parts.mono(server.address),
 		server.up ? parts.badge('good', _('up'))
@@ -196,7 +204,8 @@ function renderServers(status) {
 	return parts.section(_('Servers'), parts.table(_('Servers'), [
 		_('Backend'), _('Server'), _('State'), '#' + _('Open'), '#' + _('Connects failed'), '#' + _('Connections'),
 		'#' + _('To server'), '#' + _('To clients')
-	], rows, _('No backend is in use.')));
+	], rows, _('No backend is in use.')),
+	idle ? E('p', { 'class': 'sniroute-small' }, [ _('Pools at HTTP ports, for ACME challenges, that are up and idle: %d').format(idle) ]) : '');
 }
 
 function renderExposed(table) {

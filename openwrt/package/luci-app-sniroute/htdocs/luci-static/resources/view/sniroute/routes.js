@@ -10,7 +10,8 @@
 const INTERVAL = 10; // seconds
 const STEP = 100; // rows that are added at a time
 
-const NUMBERS = [];
+const BY_HAND = ':hand'; // no section can have that name
+const NUMBERS = []; // no column holds any
 
 function titles() {
 	return [ _('Host'), _('From the WAN'), _('LAN DNS'), _('Claimed by'), _('Notes') ];
@@ -18,6 +19,11 @@ function titles() {
 
 function stateOf(entry) {
 	return entry.reason ? 'refused' : entry.exposed ? 'exposed' : 'internal';
+}
+
+// Where it comes from. Routes by hand have the name of their section as source.
+function sourceOf(entry) {
+	return (entry.source == entry.object) ? BY_HAND : entry.source;
 }
 
 // What the search looks through.
@@ -131,10 +137,16 @@ return view.extend({
 		]);
 
 		// Rows that come into view are added, so that thousands of hosts cost nothing until they are looked at.
-		new IntersectionObserver(seen => {
-			if (seen.some(s => s.isIntersecting))
-				this.showMore();
-		}, { rootMargin: '400px' }).observe(this.more);
+		const watcher = new IntersectionObserver(seen => {
+			if (!seen.some(s => s.isIntersecting))
+				return;
+
+			this.showMore();
+			watcher.unobserve(this.more);
+			watcher.observe(this.more); // and again, where it is still in view
+		}, { rootMargin: '400px' });
+
+		watcher.observe(this.more);
 
 		this.take(loaded);
 		poll.add(() => this.load().then(l => this.take(l)), INTERVAL);
@@ -220,7 +232,7 @@ return view.extend({
 
 		dom.content(this.source, [
 			E('option', { 'value': '' }, [ _('all') ]),
-			...sources.map(s => E('option', { 'value': s }, [ (s == ':hand') ? _('by hand') : words.safe(s) ]))
+			...sources.map(s => E('option', { 'value': s }, [ (s == BY_HAND) ? _('by hand') : words.safe(s) ]))
 		]);
 
 		this.source.value = sources.includes(chosen) ? chosen : '';
@@ -264,8 +276,3 @@ return view.extend({
 		this.more.hidden = (this.shown >= this.matching.length);
 	}
 });
-
-// Routes by hand have the name of their section as source.
-function sourceOf(entry) {
-	return (entry.source == entry.object) ? ':hand' : entry.source;
-}
