@@ -164,7 +164,7 @@ type enrolled struct {
 	Error     string   `json:"error"`
 }
 
-// enroll writes the credentials of a cluster and tries them. Nothing that it answers or logs is secret.
+// enroll tries the credentials of a cluster and writes them. Nothing that it answers or logs is secret.
 func (o onBus) enroll(ctx context.Context, c ubus.Call) (ubus.Table, error) {
 	answer := enrolled{Server: []string{}, Notes: []string{}}
 	e, err := o.enrolment(c.Args.String("cluster"), strings.TrimSpace(c.Args.String("url")))

@@ -283,9 +283,17 @@ func TestBusEnroll(t *testing.T) {
 			t.Errorf("%s: the file holds %q (%v)", cluster, token, err)
 		}
 	}
-	if got := enroll("home", url, secret("hunter22")); got.Tested || got.CAFile == "" || len(got.Server) != 1 ||
-		!strings.Contains(got.Error, "were written, but they cannot be tried") {
+	// What the server refuses takes the place of nothing; what nobody could try does.
+	if got := enroll("home", url, secret("hunter22")); got.Tested || got.CAFile != "" || len(got.Server) != 0 ||
+		!strings.Contains(got.Error, "nothing was written") || !strings.Contains(got.Error, "401") {
 		t.Errorf("a token that is no good: %+v", got)
+	}
+	if token, err := os.ReadFile(filepath.Join(dir, "home.token")); err != nil || string(token) != "hunter2\n" {
+		t.Errorf("the token is now %q (%v)", token, err)
+	}
+	if got := enroll("away", "https://127.0.0.1:1", secret("hunter2")); got.Tested || got.CAFile == "" || len(got.Server) != 1 ||
+		!strings.Contains(got.Error, "were written, but they cannot be tried") {
+		t.Errorf("nobody answers: %+v", got)
 	}
 	before, err := os.ReadDir(dir)
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 	usualTokenFile = ownFolder + "/token"
 )
 
-// enroll takes the Secret that a cluster has filled, writes the credentials and says what they may do.
+// enroll takes the Secret that a cluster has filled, tries and writes the credentials, and says what they may do.
 func enroll(ctx context.Context, in invocation) error {
 	f := newFlags(false)
 	names, err := f.parse(in.args, "URL")

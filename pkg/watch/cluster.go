@@ -71,6 +71,8 @@ type Cluster struct {
 	followers []*follower
 	wake      chan struct{}
 
+	given *credentials // in place of files, for Try; nil: none
+
 	// Of tests; the zero values are for use.
 	transport   func(*credentials) http.RoundTripper // nil: the network
 	pace        pace

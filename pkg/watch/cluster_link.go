@@ -41,7 +41,9 @@ func (c *Cluster) reload() bool {
 	c.reader = credentialReader{}
 	var fresh *credentials
 	var err error
-	if c.Kubeconfig != "" {
+	if c.given != nil {
+		fresh = c.given
+	} else if c.Kubeconfig != "" {
 		fresh, err = c.reader.kubeconfig(c.Kubeconfig)
 	} else {
 		fresh, err = c.reader.options(c.Servers, c.CAFile, c.TokenFile)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -25,33 +26,39 @@ type Enrolment struct {
 var ErrUntried = errors.New("they cannot be tried")
 
 // Enroll reads a Secret of type kubernetes.io/service-account-token (`kubectl -n sniroute get secret sniroute-token -o
-// json`, or yaml), writes its token and authority to files of mode 0600 that belong to the owner of their folder, and
-// tries them. It returns what they may do. The error wraps ErrUntried if they were written all the same; it holds
-// nothing of the Secret.
+// json`, or yaml), tries its token and authority, and writes them to files of mode 0600 that belong to the owner of
+// their folder. It returns what they may do. What the API server refuses, or an authority that did not sign its
+// certificate, is not written: what is there may work. The error wraps ErrUntried if they were written all the same,
+// since the API server did not say; it holds nothing of the Secret.
 func (e Enrolment) Enroll(ctx context.Context, secret io.Reader, logger *slog.Logger) ([]Permission, error) {
-	if _, err := serverURL(e.Server); err != nil {
-		return nil, err
-	}
-	token, authority, err := readSecret(secret)
+	server, err := serverURL(e.Server)
 	if err != nil {
 		return nil, err
 	}
-	for path, data := range map[string][]byte{e.TokenFile: append(token, '\n'), e.CAFile: authority} {
+	given, authority, err := readSecret(secret)
+	if err != nil {
+		return nil, err
+	}
+	given.servers = []*url.URL{server}
+	c := &Cluster{Name: "enroll", given: given, Sources: Sources(), Logger: logger}
+	permissions, untried := c.Try(ctx)
+	var bad *tryError
+	if untried != nil && (errors.As(untried, &bad) && bad.disproved() || errors.Is(ctx.Err(), context.Canceled)) {
+		return nil, fmt.Errorf("nothing was written, and what was there stays: %w", untried)
+	}
+	for path, data := range map[string][]byte{e.TokenFile: []byte(given.token + "\n"), e.CAFile: authority} {
 		if err := writeCredential(path, data); err != nil {
 			return nil, fmt.Errorf("writing the credentials: %w", err)
 		}
 	}
-	c := &Cluster{Name: "enroll", Servers: []string{e.Server}, CAFile: e.CAFile, TokenFile: e.TokenFile,
-		Sources: Sources(), Logger: logger}
-	permissions, err := c.Try(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s and %s were written, but %w: %w", e.TokenFile, e.CAFile, ErrUntried, err)
+	if untried != nil {
+		return nil, fmt.Errorf("%s and %s were written, but %w: %w", e.TokenFile, e.CAFile, ErrUntried, untried)
 	}
 	return permissions, nil
 }
 
-// readSecret returns the token and the authority that a Secret holds.
-func readSecret(from io.Reader) (token, authority []byte, err error) {
+// readSecret returns the credentials that a Secret holds, and the authority among them in PEM form.
+func readSecret(from io.Reader) (c *credentials, authority []byte, err error) {
 	data, err := io.ReadAll(io.LimitReader(from, maxCredential+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the Secret: %w", err)
@@ -65,20 +72,19 @@ func readSecret(from io.Reader) (token, authority []byte, err error) {
 		return nil, nil, fmt.Errorf("that Secret is of type %q and holds no token of a ServiceAccount: %s",
 			shorten(secret.Type), how)
 	}
-	token, authority = secret.Data["token"], secret.Data["ca.crt"]
+	token, authority := secret.Data["token"], secret.Data["ca.crt"]
 	if len(token) == 0 || len(authority) == 0 {
 		return nil, nil, errors.New("the cluster has not filled the Secret yet: try again in a moment, and see whether " +
 			"its ServiceAccount is there (`sniroute manifest | kubectl apply -f -`)")
 	}
-	// What is not good is not written over what may be.
-	c := new(credentials)
+	c = new(credentials)
 	if err := c.setToken(string(token), "the Secret's data.token"); err != nil {
 		return nil, nil, err
 	}
 	if err := c.trust(authority, "the Secret's data[ca.crt]"); err != nil {
 		return nil, nil, err
 	}
-	return token, authority, nil
+	return c, authority, nil
 }
 
 // A secret is what is read of one.

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -72,10 +73,59 @@ func TestEnroll(t *testing.T) {
 	if _, err := e.Enroll(t.Context(), strings.NewReader(asYAML), silent()); err != nil {
 		t.Errorf("as YAML: %v", err)
 	}
-	_, err = e.Enroll(t.Context(), strings.NewReader(secretJSON(t, tokenSecret, "revoked", authority)), silent())
-	if !errors.Is(err, ErrUntried) || !strings.Contains(err.Error(), "were written") || !strings.Contains(err.Error(), "401") {
-		t.Errorf("a token that is no good: %v", err)
+}
+
+// TestEnrollKeepsWhatWorks: credentials that do not work take nobody's place; those that cannot be tried do.
+func TestEnrollKeepsWhatWorks(t *testing.T) {
+	d := newDouble(t)
+	cluster, err := os.ReadFile(d.ca)
+	must(t, err)
+	another, _, _ := pems(t)
+	dir := t.TempDir()
+	e := Enrolment{Server: d.server.URL, CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")}
+	enroll := func(ctx context.Context, token string, authority []byte) error {
+		_, err := e.Enroll(ctx, strings.NewReader(secretJSON(t, tokenSecret, token, authority)), silent())
+		return err
 	}
+	holds := func(name, token string, authority []byte) {
+		t.Helper()
+		gotToken, err1 := os.ReadFile(e.TokenFile)
+		gotAuthority, err2 := os.ReadFile(e.CAFile)
+		if string(gotToken) != token || string(gotAuthority) != string(authority) {
+			t.Errorf("%s: the files hold %q and %q (%v, %v)", name, gotToken, gotAuthority, err1, err2)
+		}
+	}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	refused := func(when, token string, authority []byte) {
+		t.Helper()
+		for name, test := range map[string]struct {
+			ctx       context.Context
+			token     string
+			authority []byte
+			want      string
+		}{
+			"a revoked token":           {t.Context(), "revoked", cluster, "401"},
+			"another cluster's":         {t.Context(), "good", another, "certificate"},
+			"a person who has given up": {interrupted, "good", cluster, "canceled"},
+		} {
+			err := enroll(test.ctx, test.token, test.authority)
+			if err == nil || errors.Is(err, ErrUntried) || !strings.HasPrefix(err.Error(), "nothing was written") ||
+				!strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s, %s: %v", when, name, err)
+			}
+			holds(when+", "+name, token, authority)
+		}
+	}
+	refused("at first", "", nil)
+	must(t, enroll(t.Context(), "good", cluster))
+	refused("later", "good\n", cluster)
+
+	d.server.Close()
+	if err := enroll(t.Context(), "next", cluster); !errors.Is(err, ErrUntried) || !strings.Contains(err.Error(), "were written") {
+		t.Errorf("nobody answers: %v", err)
+	}
+	holds("nobody answers", "next\n", cluster)
 }
 
 // TestEnrollFollowsNoLink: root enrols, and the daemon, whose folder it is, has put links where the files go.
@@ -146,7 +196,7 @@ func TestEnrollRefuses(t *testing.T) {
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
 		t.Errorf("something was written: %v, %v", files, err)
 	}
-	e := Enrolment{Server: "https://192.0.2.1", CAFile: filepath.Join(dir, "no", "ca.crt"), TokenFile: filepath.Join(dir, "no", "token")}
+	e := Enrolment{Server: "https://127.0.0.1:1", CAFile: filepath.Join(dir, "no", "ca.crt"), TokenFile: filepath.Join(dir, "no", "token")}
 	if _, err := e.Enroll(t.Context(), strings.NewReader(good), silent()); err == nil || !strings.Contains(err.Error(), "writing the credentials") {
 		t.Errorf("no folder: %v", err)
 	}

@@ -121,18 +121,29 @@ func (c *Cluster) Try(ctx context.Context) ([]Permission, error) {
 	for _, question := range questions {
 		answer, err := c.review(ctx, question)
 		if err != nil {
-			return nil, c.explainTry(err)
+			return nil, explainTry(err)
 		}
 		answers = append(answers, answer)
 	}
 	return answers, nil
 }
 
-// explainTry makes a sentence of an error, as State would.
-func (c *Cluster) explainTry(err error) error {
-	f := explain(&kind{resource: "selfsubjectaccessreviews", group: "authorization.k8s.io", version: "v1"}, err)
-	if f.remedy != "" {
-		return errors.New(f.message + ": " + f.remedy)
+// A tryError says why it is not known what credentials may do.
+type tryError struct{ failure }
+
+func (e *tryError) Error() string {
+	if e.remedy != "" {
+		return e.message + ": " + e.remedy
 	}
-	return errors.New(f.message)
+	return e.message
+}
+
+// disproved reports whether the credentials are no good, in contrast to a server that could not be asked.
+func (e *tryError) disproved() bool {
+	return e.reason == reasonUnauthorized || e.reason == reasonCertificate
+}
+
+// explainTry makes a sentence of an error, as State would.
+func explainTry(err error) error {
+	return &tryError{explain(&kind{resource: "selfsubjectaccessreviews", group: "authorization.k8s.io", version: "v1"}, err)}
 }

@@ -21,8 +21,12 @@ type failure struct {
 	answered bool
 }
 
-// reasonBroken is the reason of a watch that ended before its time.
-const reasonBroken = "broken"
+// Reasons that are asked for.
+const (
+	reasonBroken       = "broken" // a watch ended before its time
+	reasonCertificate  = "certificate"
+	reasonUnauthorized = "unauthorized"
+)
 
 var errBroken = errors.New("the watch broke off")
 
@@ -37,10 +41,10 @@ func explain(k *kind, err error) failure {
 	var verification *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &verification), errors.As(err, &unknownAuthority):
-		return failure{reason: "certificate", message: text + ": if the cluster has a new authority, enroll again " +
+		return failure{reason: reasonCertificate, message: text + ": if the cluster has a new authority, enroll again " +
 			"(`sniroute enroll URL`) or replace ca_file"}
 	case apierrors.IsUnauthorized(err):
-		return failure{reason: "unauthorized", answered: true,
+		return failure{reason: reasonUnauthorized, answered: true,
 			message: "the API server refuses the credentials (401 Unauthorized): the token was revoked or has expired; " +
 				"make another and enroll again (`sniroute enroll URL`)"}
 	case apierrors.IsForbidden(err):

@@ -131,9 +131,9 @@ func FuzzCredential(f *testing.F) {
 				t.Fatalf("%q was taken as %q", token, c.token)
 			}
 		}
-		token, authority, err := readSecret(bytes.NewReader(data))
-		if err == nil && (len(token) == 0 || !bytes.Contains(authority, []byte("BEGIN CERTIFICATE"))) {
-			t.Fatalf("%q was taken: token %q, authority %q", data, token, authority)
+		c, authority, err := readSecret(bytes.NewReader(data))
+		if err == nil && (c.token == "" || !bytes.Contains(authority, []byte("BEGIN CERTIFICATE"))) {
+			t.Fatalf("%q was taken: %+v, authority %q", data, c, authority)
 		}
 	})
 }
