@@ -26,6 +26,7 @@ type ledger struct {
 	perSource    map[string]int
 	perNamespace map[owner]int
 	underneath   map[string]*underneath // by base of every wildcard that anybody claims
+	searches     map[shape]*search
 	refuse       func(*candidate, *fault)
 }
 
@@ -37,6 +38,7 @@ func newLedger(r *rules, candidates []*candidate, refuse func(*candidate, *fault
 		perSource:    make(map[string]int),
 		perNamespace: make(map[owner]int),
 		underneath:   make(map[string]*underneath),
+		searches:     make(map[shape]*search),
 		refuse:       refuse,
 	}
 	for _, c := range candidates {

@@ -1,5 +1,7 @@
 package route
 
+import "strings"
+
 // underneath remembers, for the base of a wildcard, the oldest entry below it and the oldest of another owner: enough to
 // tell any owner whether somebody else has a name there.
 type underneath struct {
@@ -94,13 +96,32 @@ func (l *ledger) foreign(c *candidate, base string) *entry {
 		return e
 	}
 	// The oldest one lies where c takes nothing. That needs a domain bound to a namespace below base, so it is rare
-	// enough to look at every entry.
-	for _, e := range l.entries {
-		if e.owner != c.owner && c.takes(e.host) {
-			return e
+	// enough to look at every entry: once for all claims that would take the same.
+	shape := shape{c.host, c.oneLabel, strings.Join(c.except, " ")}
+	s := l.searches[shape]
+	if s == nil {
+		s = &search{}
+		l.searches[shape] = s
+	}
+	for ; s.second == nil && s.seen < len(l.entries); s.seen++ {
+		if e := l.entries[s.seen]; c.takes(e.host) {
+			s.add(e)
 		}
 	}
-	return nil
+	return s.not(c.owner)
+}
+
+// A shape is which names a wildcard takes.
+type shape struct {
+	host     string
+	oneLabel bool
+	except   string
+}
+
+// A search is for the entries that wildcards of one shape would take.
+type search struct {
+	pair
+	seen int // of the ledger's entries
 }
 
 func (c *candidate) takes(host string) bool { return takes(c.host, c.oneLabel, c.except, host) }
