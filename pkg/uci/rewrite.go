@@ -132,16 +132,17 @@ func (d *Document) openLine(at int) (before []byte, newline string) {
 	if ended && carriage {
 		newline = "\r\n"
 	}
+	joins := bytes.HasSuffix(text, []byte("\\"))
 	if at > 0 && !ended {
 		if carriage {
 			before = append(before, ' ') // a backslash takes the return as it is, but joins lines that end with both
 		}
-		if n := len(d.spans); n > 0 && d.spans[n-1].cut(d.data) && blank(d.data[d.spans[n-1].end:]) {
+		if n := len(d.spans); n > 0 && (carriage || !joins) && d.spans[n-1].cut(d.data) && blank(d.data[d.spans[n-1].end:]) {
 			before = append(before, '#') // behind that, the end of a line is a keyword, the end of the text is not
 		}
 		before = append(before, newline...)
 	}
-	if bytes.HasSuffix(text, []byte("\\")) { // it joins lines: let it be with an empty one
+	if joins { // let it be with an empty line
 		before = append(before, '\n')
 	}
 	return before, newline
