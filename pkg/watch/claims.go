@@ -12,6 +12,7 @@ import (
 const (
 	maxHostLength = 300 // a host beyond that is cut: it is refused all the same (253), and costs no more memory
 	maxAddresses  = 256 // of one object; route refuses more than 64
+	maxPorts      = 1_024
 )
 
 // Claims returns what the objects ask for, sorted by kind, namespace and name. It is a pure function: the order of the
@@ -101,13 +102,24 @@ func (s *Service) appendClaims(claims []route.Claim, source string) []route.Clai
 	}
 	common := s.Metadata.claim(source, "Service")
 	common.Addresses, common.StatusHostname = s.Status.addresses()
-	common.Ports = make([]uint16, 0, len(s.Spec.Ports)) // not nil: a Service says which ports it has
+	common.Ports = s.ports()
+	return appendHosts(claims, common, strings.Split(hostnames, ","), false)
+}
+
+// ports returns the TCP ports, sorted, at most maxPorts of those that stand first. It is never nil: a Service says which
+// ports it has.
+func (s *Service) ports() []uint16 {
+	ports := make([]uint16, 0, min(len(s.Spec.Ports), maxPorts))
 	for _, port := range s.Spec.Ports {
-		if (port.Protocol == "" || port.Protocol == "TCP") && !slices.Contains(common.Ports, port.Port) {
-			common.Ports = append(common.Ports, port.Port)
+		if len(ports) == maxPorts {
+			break
+		}
+		if port.Protocol == "" || port.Protocol == "TCP" {
+			ports = append(ports, port.Port)
 		}
 	}
-	return appendHosts(claims, common, strings.Split(hostnames, ","), false)
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 // appendHosts adds a copy of the claim for each host, once for a host that is named several times.

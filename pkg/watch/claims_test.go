@@ -54,7 +54,7 @@ func TestClaims(t *testing.T) {
 	solver.Solver = true
 
 	service := route.Claim{Source: "home", Object: route.Object{Kind: "Service", Namespace: "infra", Name: "mqtt"},
-		Addresses: addrs("192.168.0.7"), Ports: []uint16{8883, 443}}
+		Addresses: addrs("192.168.0.7"), Ports: []uint16{443, 8883}}
 	named := func(c route.Claim, host string) route.Claim { c.Host = host; return c }
 	udp := named(service, "dns.example.com")
 	udp.Ports = []uint16{}
@@ -265,5 +265,28 @@ func TestLimitClaims(t *testing.T) {
 	}
 	if kept, _ := limitClaims(many, 10); len(kept) > 10 {
 		t.Errorf("kept %d of at most 10", len(kept))
+	}
+}
+
+// The cluster decides how many ports a Service has; what they cost is bounded.
+func TestManyPorts(t *testing.T) {
+	service := new(Service)
+	service.Metadata = Metadata{Name: "s", Namespace: "n", Annotations: Pairs{annotationHostname: "a.example.com"}}
+	service.Spec.Type = "LoadBalancer"
+	for i := range 20_000 {
+		port := ServicePort{Port: uint16(20_000 - i/2)} // each twice
+		if i%4 == 0 {
+			port.Protocol = "UDP"
+		}
+		service.Spec.Ports = append(service.Spec.Ports, port)
+	}
+	claims := (&Objects{Services: []*Service{service}}).Claims("home")
+	ports := claims[0].Ports
+	if len(ports) == 0 || len(ports) > maxPorts || !slices.IsSorted(ports) || ports[len(ports)-1] != 20_000 {
+		t.Errorf("%d ports: %v", len(ports), ports)
+	}
+	saved := savedSource{claims: claims}
+	if _, err := decodeSource("home", saved.encode(), 10); err != nil {
+		t.Error(err)
 	}
 }

@@ -44,7 +44,7 @@ type stateObject struct {
 	NotAccepted    string       `json:"not_accepted,omitempty"`
 
 	OwnClass     *string      `json:"own_class,omitempty"`     // that it names itself, where that is not Class
-	ClassUnknown bool         `json:"class_unknown,omitempty"` // its class is not known: that of IngressClasses never read
+	ClassUnknown bool         `json:"class_unknown,omitempty"` // its class is the default one, which is not known
 	HeldFor      *int64       `json:"held_for,omitempty"`      // seconds for which it has been without addresses
 	Stale        []netip.Addr `json:"stale,omitempty"`         // addresses that are those of its earlier class
 	StaleClass   *string      `json:"stale_class,omitempty"`   // that class; absent: not known
@@ -107,7 +107,8 @@ func decodeSource(source string, objects []stateObject, maxClaims int) (*savedSo
 		claim := route.Claim{
 			Source: source, Object: route.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name},
 			Created: o.Created.UTC(), Class: o.Class, Gateway: o.Gateway, Addresses: o.Addresses,
-			HTTPSPort: o.HTTPSPort, HTTPPort: o.HTTPPort, Ports: o.Ports, Solver: o.Solver, StatusHostname: cut(o.StatusHostname), NotAccepted: o.NotAccepted,
+			HTTPSPort: o.HTTPSPort, HTTPPort: o.HTTPPort, Ports: o.Ports, Solver: o.Solver,
+			StatusHostname: cut(o.StatusHostname), NotAccepted: o.NotAccepted,
 		}
 		if o.Created.IsZero() {
 			claim.Created = time.Time{}
@@ -118,8 +119,8 @@ func decodeSource(source string, objects []stateObject, maxClaims int) (*savedSo
 		case len(o.OneLabel) != 0 && len(o.OneLabel) != len(o.Hosts):
 			return nil, fmt.Errorf("%s of source %s has %d hosts and %d marks", claim.Object, source, len(o.Hosts),
 				len(o.OneLabel))
-		case len(o.Addresses) > maxAddresses || len(o.Stale) > maxAddresses:
-			return nil, fmt.Errorf("%s of source %s has too many addresses", claim.Object, source)
+		case len(o.Addresses) > maxAddresses || len(o.Stale) > maxAddresses || len(o.Ports) > maxPorts:
+			return nil, fmt.Errorf("%s of source %s has too many addresses or ports", claim.Object, source)
 		case len(s.claims)+len(o.Hosts) > maxClaims:
 			return nil, fmt.Errorf("source %s has more than %d claims", source, maxClaims)
 		}
