@@ -81,7 +81,7 @@ func (o onBus) object() ubus.Object {
 		}},
 		{Name: "routes", Args: []ubus.Arg{{Name: "offset", Type: ubus.TypeInt32}, {Name: "limit", Type: ubus.TypeInt32}},
 			Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
-				return pageOf(status.RoutesOf(o.Table()), c.Args)
+				return pageOf(o.Table(), c.Args)
 			}},
 		{Name: "explain", Args: texts("name"), Handle: func(_ context.Context, c ubus.Call) (ubus.Table, error) {
 			name := c.Args.String("name")
@@ -131,7 +131,7 @@ func (o onBus) guard(handle handler) handler {
 
 // pageOf returns limit entries from offset on, of the routes and of the refused claims, how many there are in all, and
 // where the next page begins (0: this is the last). Where entries are large, there are fewer on a page.
-func pageOf(r status.Routes, args ubus.Table) (ubus.Table, error) {
+func pageOf(t *route.Table, args ubus.Table) (ubus.Table, error) {
 	offset, _ := args.Int("offset")
 	limit, given := args.Int("limit")
 	if offset < 0 || limit < 0 {
@@ -140,21 +140,20 @@ func pageOf(r status.Routes, args ubus.Table) (ubus.Table, error) {
 	if !given || limit > pageOfRoutes {
 		limit = pageOfRoutes
 	}
-	routes, refused := cut(r.Routes, offset, limit), cut(r.Refused, offset, limit)
-	for _, fit := range []int{fits(routes), fits(refused)} {
-		limit = min(limit, int64(fit))
-	}
-	routes, refused = cut(r.Routes, offset, limit), cut(r.Refused, offset, limit)
-	page, err := tableOf(status.Routes{Routes: routes, Refused: refused})
+	r := status.RoutesOf(&route.Table{
+		Routes: cut(t.Routes, offset, limit), Refused: cut(t.Refused, offset, limit), Backends: t.Backends,
+	})
+	limit = min(limit, int64(fits(r.Routes)), int64(fits(r.Refused)))
+	page, err := tableOf(status.Routes{Routes: cut(r.Routes, 0, limit), Refused: cut(r.Refused, 0, limit)})
 	if err != nil {
 		return nil, err
 	}
 	next := offset + limit
-	if next >= int64(max(len(r.Routes), len(r.Refused))) {
+	if next >= int64(max(len(t.Routes), len(t.Refused))) {
 		next = 0
 	}
 	return append(page,
-		ubus.Field{Name: "routes_total", Value: len(r.Routes)}, ubus.Field{Name: "refused_total", Value: len(r.Refused)},
+		ubus.Field{Name: "routes_total", Value: len(t.Routes)}, ubus.Field{Name: "refused_total", Value: len(t.Refused)},
 		ubus.Field{Name: "next", Value: int(next)}), nil
 }
 

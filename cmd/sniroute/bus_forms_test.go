@@ -95,8 +95,8 @@ func TestBusCheckBounds(t *testing.T) {
 	c := callBus(t, shownOnBus(exhibit{}, new(config.Config)))
 	long := strings.Repeat("ä<\"", 20000)
 	for name, text := range map[string]string{
-		"many warnings": "config listener 'a'\n" + strings.Repeat("\toption x y\n", 50000) + "\toption wan_port x\n",
-		"many errors":   strings.Repeat("config listener\n\toption wan_port x\n", 20000),
+		"many warnings": "config listener 'a'\n" + strings.Repeat("\toption x y\n", 5000) + "\toption wan_port x\n",
+		"many errors":   strings.Repeat("config listener\n\toption wan_port x\n", 3000),
 		"long words":    "config listener '" + strings.Repeat("a", 60000) + "'\n\toption wan_port '" + long + "'\n\toption " + strings.Repeat("b", 60000) + " '" + long + "'\n",
 		"a long type":   "config " + strings.Repeat("c", 500000) + "\n",
 		"no text":       strings.Repeat("\x01\xff'\"\\", 100000),
@@ -188,7 +188,7 @@ backend nas
 		"many routes": func() string {
 			var b strings.Builder
 			b.WriteString("frontend f\n\tbind :443\n")
-			for i := range 8000 {
+			for i := range 2000 {
 				fmt.Fprintf(&b, "\tuse_backend b%d if { req.ssl_sni -i h%d.example.com }\n", i%500, i)
 			}
 			for i := range 500 {
@@ -200,8 +200,8 @@ backend nas
 		"no haproxy":   "<html>\x01\xff",
 		"conditional":  "global\n.if 1\n",
 		"long words":   "frontend " + strings.Repeat("x", 500000) + "\n\tbind " + strings.Repeat("y", 500000) + "\n",
-		"many binds":   "frontend f\n" + strings.Repeat("\tbind :443\n", 60000),
-		"many patches": "frontend f\n\tbind :443\n" + strings.Repeat("\tacl a req.ssl_sni -i a\n", 40000),
+		"many binds":   "frontend f\n" + strings.Repeat("\tbind :443\n", 5000),
+		"many patches": "frontend f\n\tbind :443\n" + strings.Repeat("\tacl a req.ssl_sni -i a\n", 5000),
 	} {
 		var answer imported
 		if err := c.ask("import", ubus.Table{{Name: "haproxy", Value: text}}, &answer); err != nil {
@@ -345,7 +345,7 @@ func TestBusSeen(t *testing.T) {
 	if err := c.ask("seen", nil, &none); err != nil || len(none) != 5 || none["classes"] == nil {
 		t.Errorf("of nothing: %v (%v)", none, err)
 	}
-	for i := range 20000 {
+	for i := range 3000 {
 		claims = append(claims, route.Claim{Class: fmt.Sprintf("%0253d", i), Host: fmt.Sprintf("%0253d", i),
 			Object: route.Object{Namespace: fmt.Sprintf("%0253d", i)}, Gateway: fmt.Sprintf("%0253d", i),
 			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})}})

@@ -197,7 +197,7 @@ func TestBusRoutesBounds(t *testing.T) {
 		addresses = append(addresses, a)
 		table.Backends[0].Servers = append(table.Backends[0].Servers, route.Server{Address: netip.AddrPortFrom(a, 443)})
 	}
-	for i := range 1000 {
+	for i := range 200 {
 		host := fmt.Sprintf("%0250d", i)
 		table.Routes = append(table.Routes, route.Route{Host: host, Exposed: true, DNS: addresses})
 		table.Refused = append(table.Refused, route.Refusal{Host: host, Object: host, Detail: strings.Repeat("<\"", 200)})
@@ -219,7 +219,7 @@ func TestBusRoutesBounds(t *testing.T) {
 		}
 		hosts, refused, offset = hosts+len(page.Routes), refused+len(page.Refused), page.Next
 	}
-	if hosts != 1000 || refused != 1000 || pages < 4 {
+	if hosts != 200 || refused != 200 || pages < 4 {
 		t.Errorf("%d hosts and %d refused claims on %d pages", hosts, refused, pages)
 	}
 }
@@ -228,7 +228,7 @@ func TestBusRoutesBounds(t *testing.T) {
 func TestBusStatusBounds(t *testing.T) {
 	long := strings.Repeat("<", 900)
 	var report status.Report
-	for i := range 2000 {
+	for i := range 500 {
 		server := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 443)
 		report.Traffic.Backends = append(report.Traffic.Backends, status.BackendTraffic{
 			Name: fmt.Sprintf("home/external/%d", i), Servers: slices.Repeat([]status.ServerTraffic{{Address: server, Error: long}}, 4),
@@ -257,7 +257,7 @@ func TestBusStatusBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left, _ := answer.Int("left_out"); left < 10000 {
+	if left, _ := answer.Int("left_out"); left < 2000 {
 		t.Errorf("%d entries are left out", left)
 	}
 	if backends, _ := answer.Table("traffic").Get("backends").([]any); len(backends) == 0 {
