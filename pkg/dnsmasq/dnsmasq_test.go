@@ -253,6 +253,36 @@ func TestDNSMasqAnswersWildcards(t *testing.T) {
 	})
 }
 
+// What no claim may have, no wildcard of a claim answers: browsers would take their proxy settings from it.
+func TestDNSMasqAnswersNoReservedName(t *testing.T) {
+	policy := &route.Policy{Sources: []route.Source{
+		{Name: "home", Domains: []route.Domain{{Name: "example.com"}}, Wildcards: true},
+	}}
+	table := route.Build(policy, []route.Claim{{
+		Source: "home", Object: route.Object{Kind: "Ingress", Namespace: "x", Name: "x"}, Host: "*.corp.example.com",
+		Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.3")},
+	}})
+	s := newServer(t)
+	makeFiles(t, s)
+	o := s.options()
+	o.WildcardsFile = filepath.Join(s.dir, "wildcards.conf")
+	o.Notify, o.UBus = NotifyUBus, &procdDouble{}
+	if p := newPublisher(t, o); !p.publish(t.Context(), table.Records()) {
+		t.Fatal(p.State().Err)
+	}
+	s.start(t, "--conf-file="+o.WildcardsFile)
+	expect(t, s, []expectation{
+		{"a.corp.example.com", dnsmessage.TypeA, false, []string{"192.168.0.3"}},
+		{"wpads.corp.example.com", dnsmessage.TypeA, false, []string{"192.168.0.3"}},
+		{"wpad.corp.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
+		{"localhost.corp.example.com", dnsmessage.TypeA, true, []string{upstreamA}},
+	})
+	_, steps := table.Explain("https", "wpad.corp.example.com")
+	if last := steps[len(steps)-1]; last.Rule != "DNS upstream" || !last.Matched {
+		t.Errorf("explained as %+v", steps)
+	}
+}
+
 func TestHook(t *testing.T) {
 	dir := t.TempDir()
 	hook, log := filepath.Join(dir, "hook"), filepath.Join(dir, "log")

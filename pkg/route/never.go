@@ -74,8 +74,20 @@ func (n *nameRules) never(host string) string {
 // reserved reports whether a wildcard claim must leave name alone although it lies below: the rules of never that
 // concern single names. (Its domains are in Route.except.) It does not allocate.
 func (n *nameRules) reserved(name []byte) bool {
-	return n.own[string(name)] || n.api[string(name)] || hasLabel(name, "wpad") || hasLabel(name, "localhost")
+	if n.own[string(name)] || n.api[string(name)] {
+		return true
+	}
+	for _, label := range neverBelow() {
+		if hasLabel(name, label) {
+			return true
+		}
+	}
+	return false
 }
+
+// neverBelow returns the first labels that no claim may have. DNS can keep them from a wildcard directly below its base
+// alone, which is where browsers look.
+func neverBelow() [2]string { return [...]string{"wpad", "localhost"} }
 
 // hasLabel reports whether the first label of name is label.
 func hasLabel(name []byte, label string) bool {

@@ -23,6 +23,9 @@ func makeRecords(t *Table) []Record {
 		record := Record{Name: r.Host, Addresses: r.DNS, OneLabel: r.OneLabel}
 		if base, wildcard := cutWildcard(r.Host); wildcard && !r.static {
 			claimed[base] = len(records)
+			for _, label := range neverBelow() {
+				silent = append(silent, label+"."+base)
+			}
 			record.Except = slices.Clone(r.except)
 		}
 		records = append(records, record)

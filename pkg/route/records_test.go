@@ -40,10 +40,12 @@ func TestRecords(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
-		"*.app.k8s.example.com [192.168.0.3] one label except [local.app.k8s.example.com]",
+		"*.app.k8s.example.com [192.168.0.3] one label except [local.app.k8s.example.com localhost.app.k8s.example.com" +
+			" wpad.app.k8s.example.com]",
 		"*.example.org [192.168.0.9 fd00::9]",
 		"*.k8s.example.com [192.168.0.3] except [api.k8s.example.com b.k8s.example.com lan.k8s.example.com" +
-			" local.app.k8s.example.com printer.k8s.example.com q.k8s.example.com router.k8s.example.com w.k8s.example.com]",
+			" local.app.k8s.example.com localhost.app.k8s.example.com localhost.k8s.example.com printer.k8s.example.com" +
+			" q.k8s.example.com router.k8s.example.com w.k8s.example.com wpad.app.k8s.example.com wpad.k8s.example.com]",
 		"s.k8s.example.com [192.168.0.9]",
 		"t.k8s.example.com [192.168.0.8]",
 		"x.k8s.example.com [192.168.0.4 192.168.0.5]",

@@ -82,7 +82,7 @@ type Record struct {
 	OneLabel  bool // of a wildcard
 
 	// Except are names below a wildcard where, and below which, it must not answer: they are the router's own, another
-	// namespace's, or a static route's.
+	// namespace's, a static route's, or names that no claim may have.
 	Except []string
 }
 
