@@ -190,6 +190,20 @@ func TestUnusable(t *testing.T) {
 	fails("address already in use")
 }
 
+// asProgram in the environment makes the tests' own program the daemon's: under the race detector that has it too.
+const asProgram = "SNIROUTE_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	if err := os.Setenv(asProgram, "1"); err != nil { // for those that tests start
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // A home is a folder with a configuration, and servers for it.
 type home struct {
 	t                *testing.T
@@ -203,10 +217,9 @@ type home struct {
 func newHome(t *testing.T) *home {
 	t.Helper()
 	h := &home{t: t, dir: t.TempDir(), port: freePort(t), statusPort: freePort(t), httpPort: freePort(t)}
-	h.binary = filepath.Join(h.dir, "sniroute-program")
-	build := exec.Command("go", "build", "-o", h.binary, ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
+	var err error
+	if h.binary, err = os.Executable(); err != nil { // see TestMain
+		t.Fatal(err)
 	}
 	h.nas, h.app = serveTLS(t, "nas"), serveTLS(t, "app")
 	if err := os.Mkdir(filepath.Join(h.dir, "manifests"), 0o755); err != nil {
