@@ -30,6 +30,15 @@ test: tools ## vet, and all tests under the race detector
 	go test -race ./...
 	go test ./pkg/route ./pkg/proxy -run 'TestProperties|TestModel|TestHello' # more, where races cannot be
 	cd openwrt/pack && go vet ./... && go test ./...
+	cd lab/luci && go vet ./... && go test ./...
+
+.PHONY: screenshots
+screenshots: tools ## LuCI's pages, in two widths, light and dark, into docs/img
+	cd lab/luci && go run . -shots ../../docs/img
+
+.PHONY: luci
+luci: tools ## serve LuCI's pages beside a live daemon, to look at; ARGS='-resources DIR' with LuCI's own modules
+	cd lab/luci && go run . $(ARGS)
 
 .PHONY: lint
 lint: tools ## gofmt, vet, staticcheck
