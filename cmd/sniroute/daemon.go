@@ -40,7 +40,8 @@ type daemon struct {
 
 	reloads chan reloadRequest // to the goroutine that reloads
 
-	looking sync.Mutex // held by lookAround: what was read first is not to overwrite what was read later
+	looking sync.Mutex    // held by lookAround: what was read first is not to overwrite what was read later
+	router  *route.Router // what was read of the router last without an error, guarded by looking; nil: nothing
 
 	mu      sync.Mutex         // guards what follows
 	config  *config.Config     // in force
@@ -133,7 +134,10 @@ func (d *daemon) lookAround() {
 	}
 	d.own.Store(&own)
 	d.sources.lookAround()
-	facts, err := routerFacts(d.dir, own.all)
+	facts, err := routerFacts(d.dir, own.all, d.router)
+	if err == nil {
+		d.router = &facts
+	}
 	err = errors.Join(ownErr, err)
 	d.keeper.setRouter(facts)
 	d.mu.Lock()

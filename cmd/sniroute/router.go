@@ -17,17 +17,21 @@ import (
 )
 
 // routerFacts reads what is the router's own and can never be claimed: its addresses, its names, and the names that its
-// own DNS holds, from the interfaces, /etc/hosts and the configuration dhcp in dir. What cannot be read is left out and
-// is the error; what does not exist is none.
-func routerFacts(dir string, own []netip.Addr) (route.Router, error) {
+// own DNS holds, from the interfaces, /etc/hosts and the configuration dhcp in dir. Where that cannot be read, its names
+// are those that were known last (nil: none were), and there is an error; what does not exist is none.
+func routerFacts(dir string, own []netip.Addr, last *route.Router) (route.Router, error) {
 	r := route.Router{Addresses: own}
 	if host, err := os.Hostname(); err == nil {
 		r.Names = append(r.Names, host)
 	}
 	dhcp, err := readDHCP(dir)
-	if err != nil {
+	switch {
+	case err != nil && last != nil:
+		err = fmt.Errorf("the LAN's own names cannot be read; those that were known last stay: %w", err)
+		r.Domain, r.LocalNames = last.Domain, slices.Clone(last.LocalNames)
+	case err != nil:
 		err = fmt.Errorf("the LAN's own names are not known, so that a cluster could claim one: %w", err)
-	} else if dhcp != nil {
+	case dhcp != nil:
 		r.Domain = dhcpDomain(dhcp)
 		r.LocalNames = dhcpNames(dhcp, r.Domain)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -221,7 +222,7 @@ config dhcp 'lan'
 // TestRouterUnknown: what cannot be read is said, what is not there is not.
 func TestRouterUnknown(t *testing.T) {
 	dir := t.TempDir()
-	if facts, err := routerFacts(dir, nil); err != nil || len(facts.Names) == 0 {
+	if facts, err := routerFacts(dir, nil, nil); err != nil || len(facts.Names) == 0 {
 		t.Errorf("no dhcp: got %+v, %v", facts, err)
 	}
 	write := func(text string) {
@@ -230,14 +231,49 @@ func TestRouterUnknown(t *testing.T) {
 		}
 	}
 	write("config dnsmasq\n\toption domain 'home'\n")
-	facts, err := routerFacts(dir, []netip.Addr{netip.MustParseAddr("192.168.0.1")})
+	facts, err := routerFacts(dir, []netip.Addr{netip.MustParseAddr("192.168.0.1")}, nil)
 	if err != nil || facts.Domain != "home" || len(facts.Addresses) != 1 || len(facts.Names) != 2 ||
 		facts.Names[1] != facts.Names[0]+".home" {
 		t.Errorf("got %+v, %v", facts, err)
 	}
 	write("config dnsmasq\n\toption domain 'home\n")
-	if _, err := routerFacts(dir, nil); err == nil || !strings.Contains(err.Error(), "names are not known") {
+	if _, err := routerFacts(dir, nil, nil); err == nil || !strings.Contains(err.Error(), "names are not known") {
 		t.Errorf("a bad dhcp: got %v", err)
+	}
+}
+
+// TestRouterNamesStay: while the LAN's own names cannot be read, no cluster may claim those that were known.
+func TestRouterNamesStay(t *testing.T) {
+	var log lockedBuffer
+	d := &daemon{dir: t.TempDir(), log: slog.New(slog.NewTextHandler(&log, nil)), sources: new(sources)}
+	d.keeper = newKeeper(new(route.Holder), nil, d.log)
+	d.own.Store(new(addresses))
+	look := func(dhcp string) route.Router {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(d.dir, "dhcp"), []byte(dhcp), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.lookAround()
+		p, _ := d.keeper.inputs()
+		return p.Router
+	}
+	const good = "config dnsmasq\n\toption domain 'home'\nconfig domain\n\toption name 'nas.example.com'\n"
+	known := look(good)
+	if known.Domain != "home" || !slices.Contains(known.LocalNames, "nas.example.com") {
+		t.Fatalf("got %+v", known)
+	}
+	for range 3 {
+		if now := look(good + "config domain\n\toption name 'half\n"); !reflect.DeepEqual(now, known) {
+			t.Errorf("with a file that cannot be parsed: %+v, want %+v", now, known)
+		}
+	}
+	const said = "those that were known last stay"
+	if n := strings.Count(log.String(), said); n != 1 || d.unknown == nil || !strings.Contains(d.unknown.Error(), said) {
+		t.Errorf("said %d times, and in the status: %v:\n%s", n, d.unknown, log.String())
+	}
+	if now := look("config dnsmasq\n"); now.Domain != "" || slices.Contains(now.LocalNames, "nas.example.com") ||
+		d.unknown != nil {
+		t.Errorf("when it can be read again: %+v, %v", now, d.unknown)
 	}
 }
 

@@ -293,6 +293,60 @@ config domain 'printer'
 
 `
 
+// TestDHCPCopy: the daemon finds the former copy until the new one is whole and its own.
+func TestDHCPCopy(t *testing.T) {
+	r := newRouter(t)
+	write(t, r, "/etc/config/sniroute", plain, 0o644)
+	copied := func(name string) string {
+		text, err := os.ReadFile(r.Path("/var/run/sniroute-lan/" + name))
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	start := func() {
+		t.Helper()
+		if err := service(t, r, "start"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, r, "/etc/config/dhcp", dhcp, 0o600)
+	start()
+	if got := copied("dhcp"); got != dhcp {
+		t.Fatalf("the copy holds %q", got)
+	}
+	const changed = "config dnsmasq\n\toption domain 'home'\n"
+	write(t, r, "/etc/config/dhcp", changed, 0o600)
+	var found []string
+	code := 1
+	r.Play("chown", func(c Call) (string, int) {
+		if !strings.Contains(c.String(), "sniroute-lan") {
+			return "", 0
+		}
+		found = append(found, copied("dhcp"))
+		return "", code
+	})
+	start()
+	if !slices.Equal(found, []string{dhcp}) || copied("dhcp") != dhcp {
+		t.Errorf("in between there is %q, then %q", found, copied("dhcp"))
+	}
+	code = 0
+	start()
+	if got := copied("dhcp"); !slices.Equal(found, []string{dhcp, dhcp}) || got != changed || copied("dhcp.new") != "" {
+		t.Errorf("in between there is %q, then %q", found, got)
+	}
+	if mode := tree(t, r, "/var/run/sniroute-lan/dhcp"); !slices.Equal(mode, []string{"-r-------- /var/run/sniroute-lan/dhcp"}) {
+		t.Errorf("the copy is %q", mode)
+	}
+	if err := os.Remove(r.Path("/etc/config/dhcp")); err != nil {
+		t.Fatal(err)
+	}
+	start()
+	if got := tree(t, r, "/var/run/sniroute-lan/dhcp"); len(got) != 0 {
+		t.Errorf("the copy stays when there is no configuration: %q", got)
+	}
+}
+
 // TestDomains: uci mode owns the sections that it wrote, writes only what changed, and never what a person left
 // uncommitted.
 func TestDomains(t *testing.T) {
