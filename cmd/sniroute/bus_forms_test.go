@@ -34,7 +34,7 @@ type checked struct {
 func TestBusCheck(t *testing.T) {
 	dir := t.TempDir()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := os.WriteFile(kubeconfig, []byte("hunter2: ["), 0o600); err != nil {
+	if err := os.WriteFile(kubeconfig, []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cluster := "config cluster home\n\toption kubeconfig '" + kubeconfig + "'\n\tlist domain 'example.com'\n"
@@ -84,8 +84,12 @@ func TestBusCheck(t *testing.T) {
 		if err := callBus(t, o).ask("check", text("config", cluster), &answer); err != nil {
 			t.Fatal(err)
 		}
-		if len(answer.Problems) != 1 || answer.Problems[0].Option != "kubeconfig" || answer.Problems[0].Section != "home" {
+		if len(answer.Problems) != 1 || answer.Problems[0].Option != "kubeconfig" || answer.Problems[0].Section != "home" ||
+			!strings.Contains(answer.Problems[0].Message, "is no kubeconfig") {
 			t.Errorf("a kubeconfig in use is not looked at: %+v", answer)
+		}
+		if strings.Contains(fmt.Sprint(answer), "hunter2") {
+			t.Errorf("what is in the file is answered: %+v", answer)
 		}
 	}
 }

@@ -128,7 +128,7 @@ const remedyToken = "make a token for the router with `sniroute manifest | kubec
 func parseKubeconfig(data []byte, path string) (*kubeCluster, *kubeUser, error) {
 	var config kubeconfig
 	if err := decodeBounded(data, &config); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, noKubeconfig(path, err)
 	}
 	var clusterName, userName string
 	found := false
@@ -180,6 +180,20 @@ func parseKubeconfig(data []byte, path string) (*kubeCluster, *kubeUser, error) 
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return cluster, user, nil
+}
+
+// noKubeconfig says where a file is no kubeconfig. It does not say what is there: the path may be any file's, one that
+// holds a token perhaps, and whoever asks need not be somebody who may read it.
+func noKubeconfig(path string, err error) error {
+	message := err.Error()
+	var several *yaml.TypeError
+	if errors.As(err, &several) && len(several.Errors) > 0 {
+		message = several.Errors[0]
+	}
+	if line, _ := splitLine(message); line > 0 {
+		path += fmt.Sprintf(", line %d,", line)
+	}
+	return fmt.Errorf("%s is no kubeconfig: copy one to the router, or use `sniroute enroll URL` instead", path)
 }
 
 // decodeBounded reads one YAML document under the bounds of a manifest file.

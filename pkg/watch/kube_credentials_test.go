@@ -114,6 +114,18 @@ func TestKubeconfigThatIsNone(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+	// What is in a file that is none is not said.
+	for text, line := range map[string]string{
+		"hunter2\n": ", line 1,", "a: b\nclusters: hunter2\n": ", line 2,", "clusters: [hunter2hunter2]\n": ", line 1,", "\n\na: *hunter2\n": "",
+		"a: b\n\nhunter2: [\n": ", line 4,", "users:\n- {user: {token: [hunter2]}}\n": ", line 2,", "!hunter2 x": ", line 1,",
+		"a: 1\nb: 2\n  hunter2: 3\n": ", line 3,",
+	} {
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		if err := CheckKubeconfig(path); err == nil || !strings.HasPrefix(err.Error(), path+line+" is no kubeconfig: ") ||
+			strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 func TestTokenExpiry(t *testing.T) {

@@ -278,8 +278,7 @@ func text(node *yaml.Node) string {
 	return node.Value
 }
 
-// syntaxError notes why a document cannot be parsed. The YAML package counts the lines of most such errors from zero,
-// and says nothing about where an unknown anchor stands.
+// syntaxError notes why a document cannot be parsed. The YAML package says nothing about where an unknown anchor stands.
 func (d *yamlDecoder) syntaxError(data []byte, last int, err error) {
 	line, message := splitLine(err.Error())
 	if anchor, found := strings.CutPrefix(message, "unknown anchor '"); found {
@@ -287,8 +286,6 @@ func (d *yamlDecoder) syntaxError(data []byte, last int, err error) {
 		if at := bytes.Index(data, []byte("*"+anchor)); at >= 0 {
 			line = 1 + bytes.Count(data[:at], []byte("\n"))
 		}
-	} else if strings.HasPrefix(message, "did not find expected") {
-		line++ // from the parser; those of the scanner count from one
 	}
 	d.fail(cmp.Or(line, last), "%s", shorten(message))
 }
@@ -313,16 +310,16 @@ func (d *yamlDecoder) yamlError(line int, err error) bool {
 }
 
 // splitLine takes the line off a message of the YAML package; 0 where it has none.
-func splitLine(message string) (int, string) {
-	message = strings.TrimPrefix(message, "yaml: ")
-	rest, found := strings.CutPrefix(message, "line ")
-	if !found {
-		return 0, message
+func splitLine(message string) (line int, rest string) {
+	rest = strings.TrimPrefix(message, "yaml: ")
+	if after, found := strings.CutPrefix(rest, "line "); found {
+		number, after, found := strings.Cut(after, ": ")
+		if n, err := strconv.Atoi(number); found && err == nil {
+			line, rest = n, after
+		}
 	}
-	number, rest, found := strings.Cut(rest, ": ")
-	line, err := strconv.Atoi(number)
-	if !found || err != nil {
-		return 0, message
+	if strings.HasPrefix(rest, "did not find expected") {
+		line++ // from the parser, which counts from zero; the scanner and the decoder count from one
 	}
 	return line, rest
 }
