@@ -53,7 +53,7 @@ const pageOfRoutes = 500
 
 // object is what is published:
 //
-//	status                       status.Report, without the last connections
+//	status                       status.Report, without the last connections, and left_out
 //	recent                       recent: the last connections, as status.Report has them
 //	routes   offset, limit       status.Routes, a page of them, and routes_total, refused_total, next
 //	explain  name                status.Explanation
@@ -74,7 +74,7 @@ func (o onBus) object() ubus.Object {
 		{Name: "status", Handle: func(context.Context, ubus.Call) (ubus.Table, error) {
 			report := status.ReportOf(o)
 			report.Recent = []status.Connection{} // pages ask for the status again and again
-			return tableOf(report)
+			return statusOnBus(report)
 		}},
 		{Name: "recent", Handle: func(context.Context, ubus.Call) (ubus.Table, error) {
 			return tableOf(recentConnections{append([]status.Connection{}, o.Recent()...)})

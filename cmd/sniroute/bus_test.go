@@ -23,16 +23,26 @@ import (
 
 // An exhibit is a daemon that has a table to show, and nothing else.
 type exhibit struct {
+	status   status.Status // of version 1
 	table    *route.Table
+	traffic  status.Traffic // of 7 connections
 	recent   []status.Connection
 	reloaded error
 }
 
-func (e exhibit) Status() status.Status        { return status.Status{Version: "1"} }
 func (e exhibit) Table() *route.Table          { return e.table }
-func (e exhibit) Traffic() status.Traffic      { return status.Traffic{Active: 7} }
 func (e exhibit) Recent() []status.Connection  { return e.recent }
 func (e exhibit) Reload(context.Context) error { return e.reloaded }
+
+func (e exhibit) Status() status.Status {
+	e.status.Version = "1"
+	return e.status
+}
+
+func (e exhibit) Traffic() status.Traffic {
+	e.traffic.Active = 7
+	return e.traffic
+}
 
 // shownOnBus is what the bus shows of an exhibit with a configuration.
 func shownOnBus(d status.Daemon, c *config.Config) onBus {
@@ -227,44 +237,32 @@ func TestBusRoutesBounds(t *testing.T) {
 // TestBusStatusBounds: however much there is to report, it fits on the bus.
 func TestBusStatusBounds(t *testing.T) {
 	long := strings.Repeat("<", 900)
-	var report status.Report
-	for i := range 500 {
+	d := exhibit{table: new(route.Table)}
+	for i := range 400 {
 		server := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 443)
-		report.Traffic.Backends = append(report.Traffic.Backends, status.BackendTraffic{
+		d.traffic.Backends = append(d.traffic.Backends, status.BackendTraffic{
 			Name: fmt.Sprintf("home/external/%d", i), Servers: slices.Repeat([]status.ServerTraffic{{Address: server, Error: long}}, 4),
 			Connect: status.Histogram{Bounds: make([]float64, 12), Counts: make([]uint64, 13)},
 		})
-		report.Recent = append(report.Recent, status.Connection{Host: long})
-		report.Problems = append(report.Problems, status.Problem{Text: long})
-		report.Waiting = append(report.Waiting, long)
-		report.Config.Warnings = append(report.Config.Warnings, status.Warning{Text: long})
-		report.Sources = append(report.Sources, status.SourceState{Name: "home", Errors: slices.Repeat([]string{long}, 10)})
-		report.Listeners = append(report.Listeners, status.ListenerState{Name: "https", Error: "x"})
+		d.recent = append(d.recent, status.Connection{Host: long})
+		d.status.Warnings = append(d.status.Warnings, status.Warning{Text: long})
+		d.status.Config.Warnings = append(d.status.Config.Warnings, status.Warning{Text: long})
+		d.status.Sources = append(d.status.Sources, status.SourceState{Name: "home", Errors: slices.Repeat([]string{long}, 10)})
+		d.status.Listeners = append(d.status.Listeners, status.ListenerState{Name: "https", Error: "x"})
 	}
-	report.Config.Error = strings.Repeat("x\n", 1<<20)
-	table, err := statusOnBus(report)
+	d.status.Config.Error = strings.Repeat("x\n", 1<<20)
+	answer, err := askBus(t, d, "status", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := shownOnBus(exhibit{}, new(config.Config))
-	c := callBus(t, o)
-	object := ubus.Object{Name: "much", Methods: []ubus.Method{{Name: "status",
-		Handle: func(context.Context, ubus.Call) (ubus.Table, error) { return table, nil }}}}
-	if err := c.served.AddObject(t.Context(), object); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := c.conn.Call(t.Context(), "much", "status", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if left, _ := answer.Int("left_out"); left < 2000 {
+	if left, _ := answer.Int("left_out"); left < 4000 {
 		t.Errorf("%d entries are left out", left)
 	}
 	if backends, _ := answer.Table("traffic").Get("backends").([]any); len(backends) == 0 {
 		t.Error("no backend is left")
 	}
-	answer, err = statusOnBus(status.ReportOf(exhibit{table: new(route.Table)}))
-	if left, ok := answer.Int("left_out"); err != nil || ok && left != 0 {
+	answer, err = askBus(t, exhibit{table: new(route.Table)}, "status", nil)
+	if left, ok := answer.Int("left_out"); err != nil || !ok || left != 0 {
 		t.Errorf("of little, %v is left out (%v)", answer.Get("left_out"), err)
 	}
 }
