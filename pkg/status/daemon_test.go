@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -172,6 +173,13 @@ func busyDaemon(now time.Time) *fakeDaemon {
 func start(t *testing.T, d Daemon, o Options) string {
 	t.Helper()
 	o.Listen = append(o.Listen, netip.MustParseAddrPort("127.0.0.1:0"))
+	addresses := startAll(t, d, o)
+	return addresses[len(addresses)-1].String()
+}
+
+// startAll shows d as o says, and returns where.
+func startAll(t *testing.T, d Daemon, o Options) []net.Addr {
+	t.Helper()
 	s, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -187,6 +195,5 @@ func start(t *testing.T, d Daemon, o Options) string {
 		cancel()
 		serving.Wait()
 	})
-	addresses := s.Addresses()
-	return addresses[len(addresses)-1].String()
+	return s.Addresses()
 }

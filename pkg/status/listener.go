@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A boundedListener has at most cap(slots) connections open; further ones wait in the kernel's queue. Those that admits
-// turns away are closed before a byte of theirs is read.
+// A boundedListener hands out at most cap(slots) connections at a time. One more waits, unread, for a slot, which a
+// listener that nobody calls takes from no other; further ones wait in the kernel's queue. Those that admits turns away
+// are closed before a byte of theirs is read.
 type boundedListener struct {
 	net.Listener
 	slots  chan struct{}       // one element a connection; may be shared among listeners
@@ -25,21 +26,22 @@ func newBoundedListener(l net.Listener, slots chan struct{}, admits func(net.Con
 }
 
 func (l *boundedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
-			<-l.slots
 			return nil, err
 		}
-		if l.admits == nil || l.admits(conn) {
-			return &boundedConn{Conn: conn, slots: l.slots}, nil
+		if l.admits != nil && !l.admits(conn) {
+			conn.Close()
+			continue
 		}
-		conn.Close()
+		select {
+		case l.slots <- struct{}{}:
+			return &boundedConn{Conn: conn, slots: l.slots}, nil
+		case <-l.closed:
+			conn.Close()
+			return nil, net.ErrClosed
+		}
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -181,36 +183,54 @@ func TestListenerTurnsAway(t *testing.T) {
 	}
 }
 
-// The server holds 16 connections and no more; the next are served when one of them ends.
+// The server serves 16 connections and no more, however many addresses it has; the next are served when one of them
+// ends.
 func TestServerBoundsConnections(t *testing.T) {
-	address := start(t, busyDaemon(time.Now()), Options{})
-	var idle []net.Conn
-	for range maxConnections {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
+	for _, listeners := range []int{1, 2 * maxConnections} {
+		addresses := startAll(t, busyDaemon(time.Now()), Options{Listen: slices.Repeat(ports("127.0.0.1:0"), listeners)})
+		var asked []net.Conn
+		ask := func() {
+			conn, err := net.Dial("tcp", addresses[len(asked)%listeners].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			asked = append(asked, conn)
 		}
-		defer conn.Close()
-		fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, " 200 ") {
-			t.Fatalf("%q, %v", line, err)
+		served := func(conn net.Conn, within time.Duration) bool {
+			conn.SetReadDeadline(time.Now().Add(within))
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			return err == nil && strings.Contains(line, " 200 ")
 		}
-		idle = append(idle, conn)
-	}
-	next, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer next.Close()
-	fmt.Fprint(next, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	next.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-	if n, err := next.Read(make([]byte, 1)); err == nil {
-		t.Fatalf("one connection too many was served %d bytes", n)
-	}
-	idle[0].Close()
-	next.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if line, err := bufio.NewReader(next).ReadString('\n'); err != nil || !strings.Contains(line, " 200 ") {
-		t.Errorf("after another has gone: %q, %v", line, err)
+		for range maxConnections {
+			ask()
+			if !served(asked[len(asked)-1], 10*time.Second) {
+				t.Fatalf("%d addresses: connection %d is not served", listeners, len(asked))
+			}
+		}
+		for range 3 * maxConnections {
+			ask()
+		}
+		time.Sleep(200 * time.Millisecond)
+		for i, conn := range asked[maxConnections:] {
+			if served(conn, time.Millisecond) {
+				t.Fatalf("%d addresses: connection %d too many is served", listeners, i)
+			}
+		}
+		for _, conn := range asked[:maxConnections] {
+			conn.Close()
+		}
+		var rest sync.WaitGroup
+		for i, conn := range asked[maxConnections:] {
+			rest.Go(func() {
+				if !served(conn, 20*time.Second) {
+					t.Errorf("%d addresses: after others have gone, connection %d is not served", listeners, i)
+				}
+				conn.Close()
+			})
+		}
+		rest.Wait()
 	}
 }
 
