@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sniroute/sniroute/pkg/config"
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files again")
 
 const initScript = "../../init.d/sniroute"
 
-// newRouter makes a router with the init script in it, and busybox's shell to run it.
+// newRouter makes a router with the init script and the account in it, and busybox's shell to run it.
 func newRouter(t *testing.T) *Router {
 	t.Helper()
 	r, err := New(t.TempDir(), filepath.Join(built, "forward"))
@@ -38,6 +39,7 @@ func newRouter(t *testing.T) *Router {
 		t.Fatal(err)
 	}
 	write(t, r, "/etc/init.d/sniroute", string(text), 0o755)
+	write(t, r, "/etc/passwd", "root:x:0:0:root:/root:/bin/ash\nsniroute:x:443:443::/:/bin/false\n", 0o644)
 	r.Play("sniroute", func(Call) (string, int) { return "/etc/config/sniroute is valid\n", 0 })
 	return r
 }
@@ -196,6 +198,66 @@ config listener 'v6'
 	}
 }
 
+// TestPlantedLinks: a daemon that somebody took over puts links to root's files into its folders, and waits for root.
+func TestPlantedLinks(t *testing.T) {
+	r := newRouter(t)
+	const shadow, inside = "root:x:\nsecret.example.com 192.0.2.1\n", "root's"
+	write(t, r, "/etc/config/sniroute", plain, 0o644)
+	write(t, r, "/etc/config/dhcp", dhcp, 0o644)
+	write(t, r, "/etc/shadow", shadow, 0o600)
+	write(t, r, "/etc/other/file", inside, 0o600)
+	for _, folder := range []string{"/etc/sniroute", "/var/run/sniroute"} {
+		write(t, r, folder+"/folder/file", inside, 0o600)
+		for name, to := range map[string]string{"link": "/etc/shadow", "near": "../../etc/shadow", "nowhere": "/etc/new",
+			"other": "/etc/other", "domains": "/etc/shadow", "wildcards": "/etc/shadow"} {
+			if err := os.Symlink(to, r.Path(folder+"/"+name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before := tree(t, r, "/etc/other", "/etc/shadow", "/etc/config", "/etc/passwd", "/etc/new")
+	for _, command := range []string{"start", "reload", "dns_domains", "dns_wildcards", "dns_withdraw"} {
+		write(t, r, "/etc/sniroute/"+command, "a credential", 0o600)
+		if err := service(t, r, command); err != nil {
+			t.Fatal(err)
+		}
+		if got := tree(t, r, "/etc/other", "/etc/shadow", "/etc/config", "/etc/passwd", "/etc/new"); !slices.Equal(got, before) {
+			t.Errorf("%s: there is now\n%q, and before\n%q", command, got, before)
+		}
+		for _, name := range []string{"/etc/shadow", "/etc/other", "/etc/other/file", "/etc/passwd", "/etc/config/dhcp"} {
+			if uid := owner(t, r, name); uid != os.Getuid() {
+				t.Errorf("%s: %s belongs to %d", command, name, uid)
+			}
+		}
+		for _, call := range r.Calls("chown") {
+			if !strings.HasPrefix(call, "chown -h sniroute:sniroute ") && !strings.HasSuffix(call, " /var/run/sniroute-lan/dhcp.new") {
+				t.Errorf("%s: %s follows links, or folders that become some", command, call)
+			}
+		}
+		if command != "start" && command != "reload" || os.Getuid() != 0 {
+			continue
+		}
+		for _, name := range []string{"/etc/sniroute", "/var/run/sniroute", "/etc/sniroute/" + command, "/etc/sniroute/folder"} {
+			if uid := owner(t, r, name); uid != 443 {
+				t.Errorf("%s: %s belongs to %d, and the daemon cannot use it", command, name, uid)
+			}
+		}
+	}
+	if text, err := os.ReadFile(r.Path("/etc/config/dhcp")); err != nil || strings.Contains(string(text), "secret") {
+		t.Errorf("/etc/config/dhcp now says (%v)\n%s", err, text)
+	}
+}
+
+// owner returns whose a file is; of a link, whose the link is.
+func owner(t *testing.T, r *Router, name string) int {
+	t.Helper()
+	info, err := os.Lstat(r.Path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(info.Sys().(*syscall.Stat_t).Uid)
+}
+
 // refuse is a program that finds the configuration bad.
 func refuse(Call) (string, int) {
 	return "/etc/config/sniroute:5: listener https: listen: nonsense\nsniroute check: the configuration is not valid\n", 1
@@ -310,7 +372,7 @@ func TestDHCPCopy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(t, r, "/etc/config/dhcp", dhcp, 0o600)
+	write(t, r, "/etc/config/dhcp", dhcp, 0o644)
 	start()
 	if got := copied("dhcp"); got != dhcp {
 		t.Fatalf("the copy holds %q", got)

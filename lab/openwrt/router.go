@@ -353,11 +353,13 @@ func (r *Router) answer(c Call) (output string, code int) {
 	return "", 0
 }
 
-// chown gives files to a user of the root's, where this process may.
+// chown gives files to a user of the root's, where this process may. Like OpenWrt's busybox, which is built without
+// CONFIG_DESKTOP, it follows links unless it is told -h, with -R too.
 func (r *Router) chown(args []string) error {
-	recursive := args[0] == "-R"
-	if recursive {
-		args = args[1:]
+	var recursive, links bool
+	for ; len(args) > 0 && strings.HasPrefix(args[0], "-"); args = args[1:] {
+		recursive = recursive || strings.Contains(args[0], "R")
+		links = links || strings.Contains(args[0], "h")
 	}
 	if os.Getuid() != 0 {
 		return nil
@@ -372,7 +374,13 @@ func (r *Router) chown(args []string) error {
 			if err != nil {
 				return err
 			}
-			if err := os.Chown(name, int(uid), int(gid)); err != nil || !recursive && name == r.Path(top) {
+			if to, err := os.Readlink(name); err == nil && !links {
+				if !filepath.IsAbs(to) {
+					to = filepath.Join(filepath.Dir(strings.TrimPrefix(name, r.Dir)), to)
+				}
+				name = r.Path(to) // never out of the root
+			}
+			if err := os.Lchown(name, int(uid), int(gid)); err != nil || !recursive {
 				return errors.Join(err, fs.SkipAll)
 			}
 			return nil
