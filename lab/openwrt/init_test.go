@@ -248,6 +248,72 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
+// TestDNSFiles: what the configuration names and is not for LAN DNS is neither handed to the daemon nor taken away.
+func TestDNSFiles(t *testing.T) {
+	r := newRouter(t)
+	write(t, r, "/etc/shadow", "root:x:\n", 0o600)
+	write(t, r, "/etc/config/dhcp", dhcp, 0o644)
+	write(t, r, "/tmp/own", "", 0o644)
+	write(t, r, "/tmp/other's", "", 0o644)
+	if os.Getuid() == 0 {
+		if err := os.Chown(r.Path("/tmp/other's"), 1000, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"/tmp/link": "/etc/shadow", "/tmp/nowhere": "/etc/new", "/tmp/folder": "/etc"} {
+		if err := os.Symlink(to, r.Path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	everything := func() []string { return tree(t, r, "/etc", "/tmp") }
+	for name, hosts := range map[string]string{
+		"a file of root's":            "/etc/shadow",
+		"by way of /tmp":              "/tmp/../etc/shadow",
+		"in a folder that is a link":  "/tmp/folder/shadow",
+		"a link":                      "/tmp/link",
+		"a link to what is not there": "/tmp/nowhere",
+		"a folder":                    "/tmp/hosts",
+		"a file of somebody else's":   "/tmp/other's",
+	} {
+		if strings.HasSuffix(hosts, "'s") && os.Getuid() != 0 {
+			continue
+		}
+		write(t, r, "/etc/config/sniroute", strings.Replace(plain, "'1'", "'0'", 1)+"\nconfig dns 'dns'\n\toption hosts_file \""+
+			hosts+"\"\n\toption servers_file '/tmp/own'\n", 0o644)
+		before := everything()
+		r.Log()
+		if err := service(t, r, "start"); err != nil {
+			t.Fatal(err)
+		}
+		if calls := r.Calls("chown"); !slices.Equal(calls, []string{"chown -h sniroute:sniroute /tmp/own"}) {
+			t.Errorf("%s: %q", name, calls)
+		}
+		if log := r.Log(); len(log) != 1 || !strings.HasPrefix(log[0], "daemon.warning "+hosts+" is left alone: ") {
+			t.Errorf("%s: the log says %q", name, log)
+		}
+		if got := everything(); !slices.Equal(got, before) {
+			t.Errorf("%s: there is now\n%q, and before\n%q", name, got, before)
+		}
+		if err := service(t, r, "dns_withdraw"); err != nil {
+			t.Fatal(err)
+		}
+		write(t, r, "/tmp/own", "", 0o644)
+		if got := everything(); !slices.Equal(got, before) {
+			t.Errorf("%s, withdrawn: there is now\n%q, and before\n%q", name, got, before)
+		}
+	}
+	// One that is made somewhere else is the daemon's from then on.
+	write(t, r, "/etc/config/sniroute", plain+"\nconfig dns 'dns'\n\toption hosts_file '/mnt/usb/hosts'\n", 0o644)
+	for range 2 {
+		if err := service(t, r, "start"); err != nil {
+			t.Fatal(err)
+		}
+		if uid := owner(t, r, "/mnt/usb/hosts"); os.Getuid() == 0 && (uid != 443 || len(r.Log()) != 0) {
+			t.Errorf("a new file belongs to %d", uid)
+		}
+	}
+}
+
 // owner returns whose a file is; of a link, whose the link is.
 func owner(t *testing.T, r *Router, name string) int {
 	t.Helper()
