@@ -223,7 +223,7 @@ func testApply(t *testing.T, s *stand) {
 	p.set("printer", "backend", "nas")
 	p.accept()
 	p.click(".cbi-button-apply")
-	p.await(`document.querySelector('#changes')?.hidden && document.querySelector('#cbi-sniroute')`)
+	p.await(changes + ` == '' && document.querySelector('#cbi-sniroute')`)
 	routes := s.open(t, "routes", "", wide)
 	routes.await(`document.querySelector('.sniroute-table')?.innerText.includes('printer.example.com')`)
 }

@@ -39,11 +39,6 @@ func testLooks(t *testing.T, s *stand) {
 	}
 }
 
-func (t *tester) js(expression string) {
-	t.Helper()
-	js[bool](t, expression)
-}
-
 // fits holds that nothing is to be scrolled sideways.
 func (t *tester) fits(l look) {
 	t.Helper()

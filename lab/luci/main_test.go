@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,10 @@ import (
 
 	"github.com/sniroute/sniroute/lab/netns"
 )
+
+var realResources = flag.String("resources", "",
+	"modules/luci-base/htdocs of a checkout of LuCI, to run the pages with its own modules (by hand: its theme and widgets"+
+		" are not held to axe)")
 
 // axe is the accessibility checker, which npm installs.
 const axe = "node_modules/axe-core/axe.min.js"
@@ -70,7 +75,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = serveAnd(w, sessions, "", func(base string) error {
+	err = serveAnd(w, sessions, *realResources, func(base string) error {
 		b := openBrowser(ctx)
 		defer b.close()
 		s := &stand{w, b, base, sessions}
@@ -86,6 +91,7 @@ func TestPages(t *testing.T) {
 			{"log", testLog},
 			{"edits", testEdits},
 			{"order", testOrder},
+			{"kinds", testKinds},
 			{"typed", testTyped},
 			{"judged", testJudged},
 			{"keyboard", testKeyboard},

@@ -89,3 +89,9 @@ func (s *site) realMenu(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	write(w, root)
 }
+
+// realPeer answers LuCI's question, before it applies something, by which interface the browser came.
+func (s *site) realPeer(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	write(w, map[string]any{"inbound_interfaces": []any{}})
+}

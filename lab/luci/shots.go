@@ -36,6 +36,12 @@ func takeShots(ctx context.Context, base, dir string) error {
 				return err
 			}
 		}
+		if tab == "config" {
+			const backends = `document.querySelector('[data-tab="backend"] > a').click()`
+			if err := p.until(patience, `(`+backends+`, document.querySelector('#cbi-sniroute-backend').checkVisibility())`); err != nil {
+				return err
+			}
+		}
 		for _, l := range looks() {
 			path := filepath.Join(dir, fmt.Sprintf("luci-%s-%v.png", tab, l))
 			if err := p.wear(l); err != nil {

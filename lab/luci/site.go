@@ -74,6 +74,7 @@ func (s *site) handler() http.Handler {
 	mux.HandleFunc("GET "+scriptName+"/"+node+"/{view}", s.page)
 	mux.HandleFunc("GET "+scriptName+"/admin/translations/{lang}", s.translations)
 	mux.HandleFunc("GET "+scriptName+"/admin/menu", s.realMenu)
+	mux.HandleFunc("POST /cgi-bin/cgi-exec", s.realPeer)
 	mux.HandleFunc("POST "+scriptName+"/admin/uci/{action}", s.apply)
 	mux.HandleFunc("GET /luci-static/", s.static)
 	mux.Handle("POST /ubus/", s.rpcd)

@@ -352,7 +352,7 @@ const GridSection = Section.extend({
 		Object.assign(map, { parent: this.map, section: sid, readonly: this.map.readonly });
 		section.tabs = this.tabs;
 
-		for (const o of this.children) {
+		for (const o of this.children.filter(c => c.modalonly !== false)) { // false: in the table only
 			const copy = section.option(o.constructor, o.option, o.title, o.description);
 
 			for (const key of Object.keys(o))

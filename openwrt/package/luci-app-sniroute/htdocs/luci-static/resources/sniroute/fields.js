@@ -102,9 +102,10 @@ function loaderFor(option) {
 return baseclass.extend({
 	// Adds an option of the schema to a section of a form, in one of its tabs.
 	add(section, type, option, tab) {
-		const o = section.taboption(tab, classFor(option), option.name, titles.option(type, option.name), helpOf(option));
+		const o = section.taboption(tab, classFor(option), option.name, titles.option(type, option.name));
 		const fallback = [ option.default ].flat().filter(s => s).join(', ');
 
+		o.help = helpOf(option);
 		o.load = loaderFor(option);
 		o.rmempty = !option.required;
 
@@ -141,6 +142,12 @@ return baseclass.extend({
 			o.depends(...needs[option.name]);
 
 		return o;
+	},
+
+	// Gives the options of a form their help. A table of sections would make a row of it.
+	describe(section) {
+		for (const o of section.children)
+			o.description = o.help;
 	},
 
 	// What to suggest for an option: names of sections, words, and what the sources' claims have.

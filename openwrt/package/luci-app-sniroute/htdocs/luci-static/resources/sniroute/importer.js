@@ -71,10 +71,10 @@ function renderAnswer(answer) {
 	const remarks = (answer.remarks ?? []).map(r => parts.problem('warn',
 		r.line ? _('Line %d: %s').format(r.line, words.clean(r.text)) : words.clean(r.text), ''));
 
+	const added = answer.sections.filter(s => !isOnly(s.type)).map(s => '%s %s'.format(titles.section(s.type), words.safe(s.name)));
+
 	return [
-		E('p', { 'role': 'status' }, [ answer.sections.length
-			? _('Sections to add: %s.').format(answer.sections.map(s => '%s %s'.format(titles.section(s.type), words.safe(s.name)))
-				.join(', '))
+		E('p', { 'role': 'status' }, [ added.length ? _('Sections to add: %s.').format(added.join(', '))
 			: _('Nothing of it can be said here.') ]),
 		remarks.length ? E('p', {}, [ _('What it could not take over:') ]) : '',
 		remarks.length ? E('ul', { 'class': 'sniroute-problems sniroute-scroll', 'tabindex': 0, 'aria-label': _('Remarks') },

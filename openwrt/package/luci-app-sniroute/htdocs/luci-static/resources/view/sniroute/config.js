@@ -90,6 +90,7 @@ return view.extend({
 
 		s.hidetitle = true;
 		this.addOptions(s, section);
+		fields.describe(s);
 	},
 
 	addGrid(map, section, suggestions) {
@@ -102,7 +103,10 @@ return view.extend({
 		s.modaltitle = sid => '%s %s'.format(titles.section(section.type), s.sectiontitle(sid));
 		s.actionstitle = _('Actions');
 		s.renderSectionPlaceholder = () => E('em', {}, [ _('None yet.') ]);
-		s.addModalOptions = modal => judge.attach(modal.map, suggestions);
+		s.addModalOptions = modal => {
+			fields.describe(modal);
+			judge.attach(modal.map, suggestions);
+		};
 
 		s.renderSectionAdd = function(extra) {
 			const node = form.GridSection.prototype.renderSectionAdd.call(this, extra);
@@ -194,8 +198,8 @@ return view.extend({
 			for (const option of options) {
 				const o = fields.add(s, section.type, option, name);
 
-				if (shown)
-					o.modalonly = !shown.includes(option.name);
+				if (shown && !shown.includes(option.name))
+					o.modalonly = true; // false would keep it out of the dialog
 			}
 		}
 	},
