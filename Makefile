@@ -63,7 +63,7 @@ reload: ## 100 changes of the configuration under 200 connections a second and l
 	@go run ./lab/reload $(ARGS)
 
 .PHONY: bench
-bench: tools ## the proxy's CPU beside HAProxy's
+bench: tools dist/sniroute-$(shell go env GOARCH) ## the proxy's CPU beside HAProxy's
 	go run ./lab/bench $(ARGS)
 
 .PHONY: fuzz

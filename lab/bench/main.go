@@ -1,7 +1,7 @@
 // Command bench measures what proxies cost that route TLS by server name: sniroute and its peers, side by side, each on one
 // core while the other makes and answers the traffic.
 //
-//	go run ./lab/bench [-rounds N] [-measures a,b] [-proxies a,b] [-write FILE]
+//	make bench ARGS='[-rounds N] [-measures a,b] [-proxies a,b] [-write FILE]'
 //
 // What counts is the CPU that the proxy's process uses, per connection, message and gigabyte, as a ratio to HAProxy with
 // the configuration that sniroute replaces (testdata/haproxy-blog.cfg): absolute figures drift with what else the machine
@@ -17,8 +17,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -37,7 +37,7 @@ func main() {
 		strings.Join(names(measures(0, 0), func(m measure) string { return m.name }), ","))
 	flag.StringVar(&o.proxies, "proxies", "haproxy,sniroute", "what is measured; the ratios are to the first one. "+
 		"haproxy, haproxy-lean, haproxy-splice, nginx, sniproxy, sniroute, and what -also names")
-	flag.StringVar(&o.sniroute, "sniroute", "", "the program to measure, instead of a fresh build in bin/")
+	flag.StringVar(&o.sniroute, "sniroute", "dist/sniroute-"+runtime.GOARCH, "the program to measure")
 	flag.Var(&o.also, "also", "another build of sniroute, as NAME=PROGRAM; may be repeated")
 	flag.IntVar(&o.idle, "idle", 8000, "how many connections rest in the measure of that name")
 	flag.IntVar(&o.names, "names", 0, "how many hosts are routed besides the one that is asked for")
@@ -63,21 +63,12 @@ func (l *list) String() string     { return strings.Join(*l, " ") }
 func (l *list) Set(v string) error { *l = append(*l, v); return nil }
 
 func run(o options) error {
-	program := o.sniroute
-	if program == "" {
-		program = "bin/sniroute"
-		if !netns.Isolated() {
-			build := exec.Command("go", "build", "-trimpath", "-o", program, "./cmd/sniroute")
-			build.Env = append(os.Environ(), "CGO_ENABLED=0")
-			build.Stdout, build.Stderr = os.Stderr, os.Stderr
-			if err := build.Run(); err != nil {
-				return fmt.Errorf("build sniroute: %w", err)
-			}
-		}
-	}
-	program, err := filepath.Abs(program)
+	program, err := filepath.Abs(o.sniroute)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(program); err != nil {
+		return fmt.Errorf("the program to measure, which make bench builds as it is released: %w", err)
 	}
 	all, err := proxies(append([]string{"sniroute=" + program}, o.also...))
 	if err != nil {
