@@ -153,6 +153,15 @@ func testLog(t *testing.T, s *stand) {
 		t.Fatal(err)
 	}
 	p.await(fmt.Sprintf(`document.querySelectorAll('.sniroute-log li').length > %d`, all))
+
+	// What a client asked for is text, too.
+	s.world.ask(p, "git."+domain, "/", 1000)
+	s.world.ask(p, markup, "/", 0)
+	p.await(`['git.k8s.example.com', 'ended by the '].every(text =>
+		document.querySelector('#view table').innerText.includes(text))`)
+	if js[int](p, `document.querySelectorAll('#view img').length`) != 0 {
+		t.Error("markup of a client is in the page")
+	}
 }
 
 func testGerman(t *testing.T, s *stand) {

@@ -29,6 +29,7 @@ return baseclass.extend({
 	enroll: declare('enroll', [ 'cluster', 'url', 'secret' ]),
 	seen: declare('seen'),
 	log: declare('log'),
+	recent: declare('recent'),
 
 	// All routes and refused claims, page by page.
 	routes() {

@@ -115,6 +115,28 @@ return baseclass.extend({
 		return reason;
 	},
 
+	// How a connection ended.
+	outcome(connection) {
+		switch ('%s by %s'.format(connection.result, connection.by)) {
+		case 'ok by client': return _('ended by the client');
+		case 'ok by server': return _('ended by the server');
+		case 'reset by client': return _('broken off by the client');
+		case 'reset by server': return _('broken off by the server');
+		}
+
+		switch (connection.result) {
+		case 'ok': return _('ended');
+		case 'reset': return _('broken off');
+		case 'timeout': return _('idle for too long');
+		case 'drained': return _('ended, since its listener or exposure went away');
+		case 'redirected': return _('redirected to https');
+		case 'refused': return connection.error ? '%s: %s'.format(this.rejection(connection.reason), this.clean(connection.error))
+			: this.rejection(connection.reason);
+		}
+
+		return connection.result;
+	},
+
 	// Why connections were refused.
 	rejection(reason) {
 		switch (reason) {

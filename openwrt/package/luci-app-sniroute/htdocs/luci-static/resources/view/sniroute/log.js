@@ -7,6 +7,7 @@
 'require sniroute.words as words';
 
 const INTERVAL = 3; // seconds
+const SHOWN = 50; // connections
 const LEVELS = [ 'debug', 'info', 'warn', 'error' ];
 
 function badge(level) {
@@ -31,13 +32,31 @@ function timeText(time) {
 		two(then.getHours()), two(then.getMinutes()), two(then.getSeconds()));
 }
 
+function renderConnections(connections) {
+	const rows = connections.slice(0, SHOWN).map(c => [
+		timeText(c.ended),
+		parts.mono(c.client),
+		[ c.host ? E('bdi', {}, [ words.safe(c.host) ]) : E('em', {}, [ _('no name') ]),
+			parts.small(_('at listener %s').format(words.safe(c.listener))) ],
+		c.backend ? [ words.safe(c.backend), c.server ? parts.small(parts.mono(c.server)) : '' ] : '–',
+		c.backend ? '%s / %s'.format(words.bytes(c.to_backend), words.bytes(c.to_client)) : '',
+		[ parts.badge({ ok: 'good', refused: 'warn', reset: 'warn' }[c.result] ?? '', words.outcome(c)),
+			c.times > 1 ? parts.small(_('%d times in a row').format(c.times)) : '' ]
+	]);
+
+	return parts.table(_('Last connections'), [
+		_('Ended'), _('Client'), _('Asked for'), _('To'), '#' + _('To server / to client'), _('Outcome')
+	], rows, _('None yet.'));
+}
+
 return view.extend({
 	handleSave: null,
 	handleSaveApply: null,
 	handleReset: null,
 
 	load() {
-		return bus.log().then(log => ({ lines: log.lines ?? [] }), error => ({ error }));
+		return Promise.all([ bus.log(), bus.recent() ]).then(([ log, recent ]) =>
+			({ lines: log.lines ?? [], connections: recent.recent ?? [] }), error => ({ error }));
 	},
 
 	render(loaded) {
@@ -51,6 +70,7 @@ return view.extend({
 		this.follow = E('input', { 'type': 'checkbox', 'id': 'sniroute-follow', 'checked': '', 'change': () => this.update() });
 		this.failure = E('div', { 'role': 'alert' });
 		this.count = E('p', { 'role': 'status', 'class': 'sniroute-count' });
+		this.connections = E('div');
 		this.list = E('div', {
 			'class': 'sniroute-log', 'tabindex': 0, 'role': 'region', 'aria-label': _('Log lines')
 		});
@@ -63,7 +83,8 @@ return view.extend({
 			]),
 			this.failure,
 			this.count,
-			this.list
+			this.list,
+			parts.section(_('Last connections'), this.connections)
 		]);
 
 		this.take(loaded);
@@ -78,6 +99,9 @@ return view.extend({
 			parts.problem('bad', _('sniroute does not answer: %s').format(words.clean(loaded.error.message.split('\n')[0])),
 				_('Status, System Log has what it said before it ended.'))
 		]) ] : []);
+
+		if (loaded.connections)
+			parts.replace(this.connections, renderConnections(loaded.connections));
 
 		if (!loaded.lines || JSON.stringify(loaded.lines) == this.text)
 			return;

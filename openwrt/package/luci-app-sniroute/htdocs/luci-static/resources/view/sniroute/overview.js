@@ -8,7 +8,6 @@
 'require sniroute.words as words';
 
 const INTERVAL = 3; // seconds
-const EXPIRES_SOON = 14 * 24 * 3600 * 1000; // ms
 const MANY = 40; // exposed hosts that are listed here
 
 function sum(list, number) {
@@ -27,11 +26,13 @@ function listText(items, join) {
 function problems(status, table) {
 	const bad = [], warn = [];
 
-	const split = (text) => {
-		const clean = words.clean(text);
-		const at = clean.lastIndexOf(': ');
+	// A warning with its remedy apart, which the list of all problems has.
+	const split = warning => {
+		const whole = p => p.remedy ? '%s: %s'.format(p.text, p.remedy) : p.text;
+		const remedy = (status.problems ?? []).find(p => whole(p).endsWith(warning) && warning.endsWith(': ' + p.remedy))?.remedy;
+		const text = remedy ? warning.slice(0, -remedy.length - 2) : warning;
 
-		return (at > 0) ? [ clean.slice(0, at), clean.slice(at + 2) ] : [ clean, '' ];
+		return [ words.clean(text), words.clean(remedy) ];
 	};
 
 	if (status.config.error)
@@ -54,10 +55,6 @@ function problems(status, table) {
 
 		for (const warning of s.warnings)
 			warn.push([ '%s: %s'.format(words.safe(s.name), split(warning)[0]), split(warning)[1] ]);
-
-		if (s.credential_expiry && Date.parse(s.credential_expiry) - Date.now() < EXPIRES_SOON)
-			warn.push([ _('The credentials for %s end on %s.').format(words.safe(s.name), words.date(s.credential_expiry)),
-				_('Bring new ones: Configuration, Enrol a cluster.') ]);
 	}
 
 	for (const b of status.traffic.backends)
