@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/sniroute/sniroute/pkg/config"
@@ -37,8 +39,36 @@ func check(_ context.Context, in invocation) error {
 			fmt.Fprintf(in.stderr, "warning: %s\n", strings.TrimSpace(line))
 		}
 	}
+	for _, p := range absent(c) {
+		fmt.Fprintf(in.stderr, "warning: %s\n", p)
+	}
 	_, err = fmt.Fprintf(in.stdout, "%s is valid\n", c.File)
 	return err
+}
+
+// absent says what the configuration counts on and is not there yet; the daemon waits for it.
+func absent(c *config.Config) []config.Problem {
+	var list []config.Problem
+	look := func(typ, name, option, path string) {
+		if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
+			list = append(list, config.Problem{File: c.File, Type: typ, Name: name, Option: option,
+				Text: path + " does not exist yet: create it, or name another"})
+		}
+	}
+	for _, s := range c.Clusters {
+		look("cluster", s.Name, "kubeconfig", s.Kubeconfig)
+		look("cluster", s.Name, "ca_file", s.CAFile)
+		look("cluster", s.Name, "token_file", s.TokenFile)
+	}
+	for _, s := range c.Manifests {
+		look("manifests", s.Name, "path", s.Path)
+	}
+	look("dns", "dns", "hook", c.DNS.Hook)
+	if len(c.Listeners) == 0 {
+		list = append(list, config.Problem{File: c.File,
+			Text: "no listener is enabled, so that no connection is taken: add a section \"config listener 'https'\""})
+	}
+	return list
 }
 
 // examine looks for what only the running system knows to be wrong with a configuration: servers that lead back to it,

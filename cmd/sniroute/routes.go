@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -20,10 +21,14 @@ func showRoutes(ctx context.Context, in invocation) error {
 func routesText(r status.Routes) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	heading := ""
+	if slices.ContainsFunc(r.Routes, func(r status.Route) bool { return len(r.Warnings)+len(r.Merged) > 0 }) {
+		heading = "\tNOTES"
+	}
 	if len(r.Routes) == 0 {
 		fmt.Fprintln(w, "no name is routed")
 	} else {
-		fmt.Fprintln(w, "HOST\tFROM THE WAN\tLAN DNS\tFROM\tNOTES")
+		fmt.Fprintln(w, "HOST\tFROM THE WAN\tLAN DNS\tFROM"+heading)
 	}
 	for _, route := range r.Routes {
 		host := route.Host
@@ -34,7 +39,7 @@ func routesText(r status.Routes) string {
 		if route.Exposed {
 			to = "to " + cmp.Or(strings.Join(route.Servers, ", "), "nowhere")
 		}
-		from := route.Source
+		from := "route " + route.Source
 		if route.Object != route.Source {
 			from = route.Object + " of " + route.Source
 		}

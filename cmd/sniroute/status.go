@@ -24,7 +24,7 @@ func statusText(r status.Report, now time.Time) string {
 	switch {
 	case !r.Ready:
 		b.WriteString(": it waits\n")
-	case !r.Config.OK || r.DNS.Error != "" || len(r.Warnings) > 0:
+	case !r.Config.OK || r.DNS.Error != "" || len(r.Warnings) > 0 || slices.ContainsFunc(r.Problems, isBad):
 		b.WriteString(": it routes, but not all that is configured works\n")
 	default:
 		b.WriteString(": all that is configured works\n")
@@ -48,6 +48,8 @@ func statusText(r status.Report, now time.Time) string {
 	return b.String()
 }
 
+func isBad(p status.Problem) bool { return p.Bad }
+
 func configText(b *strings.Builder, c status.ConfigState, now time.Time) {
 	fmt.Fprintf(b, "configuration %s, taken over %s\n", shown(c.Path), age(c.Changed, now))
 	if !c.OK {
@@ -66,7 +68,7 @@ func listenerText(b *strings.Builder, l status.ListenerState, t status.Traffic) 
 		if n.Name != l.Name {
 			continue
 		}
-		fmt.Fprintf(b, ", %d connections", n.Accepted)
+		fmt.Fprintf(b, ", %d accepted", n.Accepted)
 		var refused []string
 		for _, reason := range slices.Sorted(maps.Keys(n.Rejected)) {
 			if n.Rejected[reason] > 0 {
@@ -131,7 +133,7 @@ func backendText(b *strings.Builder, t status.BackendTraffic) {
 	if t.Removed {
 		state = " (removed)"
 	}
-	fmt.Fprintf(b, "backend %s%s: %d connections now, %d before, %s to it, %s back\n",
+	fmt.Fprintf(b, "backend %s%s: %d open, %d ended, %s to it, %s back\n",
 		shown(t.Name), state, t.Active, ended, bytesText(t.ToBackend), bytesText(t.ToClient))
 	for _, s := range t.Servers {
 		up := "up"
@@ -140,7 +142,7 @@ func backendText(b *strings.Builder, t status.BackendTraffic) {
 		}
 		fmt.Fprintf(b, "  %s %s", s.Address, up)
 		if s.Failed > 0 {
-			fmt.Fprintf(b, ", %d connects failed", s.Failed)
+			fmt.Fprintf(b, ", connects failed: %d", s.Failed)
 		}
 		b.WriteByte('\n')
 	}

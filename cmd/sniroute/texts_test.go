@@ -82,6 +82,24 @@ func TestStatusText(t *testing.T) {
 	golden(t, "status.txt", statusText(report, now))
 }
 
+// TestStatusHeadline: it does not say that all works where the list of problems has something that does not.
+func TestStatusHeadline(t *testing.T) {
+	r := status.Report{Ready: true, Status: status.Status{Config: status.ConfigState{OK: true}}}
+	for _, c := range []struct {
+		problems []status.Problem
+		want     string
+	}{
+		{nil, ": all that is configured works\n"},
+		{[]status.Problem{{Text: "2 claims are refused"}}, ": all that is configured works\n"},
+		{[]status.Problem{{Bad: true, Text: "All servers of nas are down"}}, ": it routes, but not all that"},
+	} {
+		r.Problems = c.problems
+		if got := statusText(r, time.Now()); !strings.Contains(got, c.want) {
+			t.Errorf("%v: got %q, want %q", c.problems, got, c.want)
+		}
+	}
+}
+
 func TestRoutesText(t *testing.T) {
 	golden(t, "routes.txt", routesText(status.Routes{
 		Routes: []status.Route{
@@ -96,6 +114,10 @@ func TestRoutesText(t *testing.T) {
 			{Host: hostile, Source: "home", Object: "Ingress default/x", Reason: "name", Detail: "it holds " + hostile},
 		},
 	}))
+	plain := status.Routes{Routes: []status.Route{{Host: "nas.example.com", Source: "nas", Object: "nas"}}}
+	if got := routesText(plain); strings.Contains(got, "NOTES") || !strings.HasSuffix(got, "route nas\n") {
+		t.Errorf("without notes: %s", got)
+	}
 	golden(t, "no-routes.txt", routesText(status.Routes{}))
 }
 
@@ -144,7 +166,8 @@ func TestNumbersForPeople(t *testing.T) {
 // TestCommandLine: flags stand anywhere, and what is wrong is said with the usage.
 func TestCommandLine(t *testing.T) {
 	dir, idle := t.TempDir(), t.TempDir()
-	text := "config sniroute main\n\toption control '" + idle + "/control.sock'\n"
+	text := "config sniroute main\n\toption control '" + idle + "/control.sock'\n" +
+		"config cluster 'home'\n\tlist server 'https://192.168.0.10:6443'\n\toption token_file '" + idle + "/token'\n"
 	if err := os.WriteFile(filepath.Join(idle, "sniroute"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +187,9 @@ func TestCommandLine(t *testing.T) {
 		{"explain a -c " + idle, exitFailed, "sniroute does not run"},
 		{"routes -json -c " + idle, exitFailed, "sniroute does not run"},
 		{"check -c " + idle, exitOK, "is valid"},
+		{"check -c " + idle, exitOK, "no listener is enabled"},
+		{"check -c " + idle, exitOK, "option token_file: " + idle + "/token does not exist yet"},
+		{"check -c " + idle + "/sniroute", exitFailed, "name the folder that holds it with -c"},
 		{"check -c " + dir, exitFailed, "no such file"},
 		{"run -c " + dir, exitFailed, "no such file"},
 	} {

@@ -12,15 +12,15 @@ const docsHead = `<!-- Made of pkg/config/schema.go by: go test ./pkg/config -up
 # Configuration
 
 sniroute reads ` + "`/etc/config/sniroute`" + `, a file in OpenWrt's UCI format. ` + "`sniroute check`" + ` says what is wrong with it, and
-` + "`sniroute run -c DIR`" + ` reads another folder's. A change is taken over on SIGHUP, which ` + "`/etc/init.d/sniroute reload`" + `
-sends, LuCI and ` + "`reload_config`" + ` too. A bad file is refused as a whole, and what ran before goes on.
+` + "`sniroute run -c DIR`" + ` reads another folder's. A change is taken over half a second after the file was written, and at
+once on SIGHUP, which ` + "`service sniroute reload`" + ` sends. A bad file is refused as a whole, and what ran before goes on.
 
     config SECTION 'name'
         option OPTION 'value'       # one value
         list   OPTION 'value'       # a line for each value, where the table says list
 
-Names of sections are letters, digits and underscores, and are used once. Sections and options that are unknown are
-warned about and ignored.
+Names of sections are letters, digits and underscores, and are used once, whatever the type. Sections and options that are
+unknown are warned about and ignored.
 
 - **duration**: seconds, or a number with ms, s, m, h or d: ` + "`30`, `90s`, `1h30m`, `7d`" + `.
 - **size**: bytes, or a number with K, M or G for the powers of 1024: ` + "`4M`" + `.

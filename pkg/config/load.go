@@ -37,6 +37,9 @@ func Parse(path string, data []byte) (*Config, []Warning, error) {
 	file, err := uci.Parse(path, data)
 	if syntax := new(uci.SyntaxError); errors.As(err, &syntax) {
 		text := syntax.Reason + syntaxRemedy(syntax.Reason)
+		if s := syntax.Prior; s != nil {
+			text += fmt.Sprintf(", and %s stands in line %d", sectionText(s.Type, s.Name, false), s.Line)
+		}
 		if syntax.NoticedLine > syntax.Line {
 			text = fmt.Sprintf("%s (noticed in line %d)", text, syntax.NoticedLine)
 		}
@@ -87,6 +90,10 @@ func (r *reader) config() *Config {
 		}
 		if !r.wellNamed(spec, s) {
 			continue
+		}
+		if s.Again > 0 {
+			r.warn(s, "", s.Again, fmt.Sprintf("goes on with the section of line %d, which has that type and name:"+
+				" give it another name if it is one of its own", s.Line))
 		}
 		sr := r.open(spec, s)
 		if spec.Pending && sr.enabled {
@@ -352,7 +359,7 @@ func Control(dir string) string {
 // readFile reads a configuration file, or a little more than Parse takes of it.
 func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would keep us waiting
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("reading the configuration: %w: write one, or name the folder that holds it with -c", err)
 	} else if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)

@@ -31,7 +31,7 @@ func hostPattern() Type {
 	return Type{Name: "host", parse: func(s string) (any, error) {
 		name, wildcard := strings.CutPrefix(normal(s), "*.")
 		if s == "*" || strings.Contains(name, "*") {
-			return nil, errors.New("has a '*' elsewhere than in front: give a host name, or '*.NAME';" +
+			return nil, errors.New("is neither a host name nor '*.NAME': give one of these;" +
 				" what nothing else takes goes to the listener's default_backend")
 		}
 		if err := hostName(name); err != nil {

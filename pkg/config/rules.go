@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // rules checks what no section can know alone.
 func (r *reader) rules(c *Config) {
 	r.checkReferences()
-	r.checkListenAddresses()
+	r.checkListenAddresses(c)
 	r.checkWANPorts(c)
 	r.checkHosts(c)
 	r.checkLoops(c)
@@ -151,12 +152,21 @@ func isEnabled(s *uci.Section) bool {
 }
 
 // checkListenAddresses: no two sockets at one address and port.
-func (r *reader) checkListenAddresses() {
-	var taken []found
+func (r *reader) checkListenAddresses(c *Config) {
+	var sockets, taken []found
 	for _, f := range r.found {
-		if f.option.Name != "listen" && f.option.Name != "status_listen" {
-			continue
+		if f.option.Name == "listen" || f.option.Name == "status_listen" {
+			sockets = append(sockets, f)
 		}
+	}
+	for _, l := range c.Listeners { // and those that listen at the default
+		if s := r.file.Section(l.Name); s.Option("listen") == nil {
+			at, option := l.Listen[0], section(r.table, "listener").option("listen")
+			sockets = append(sockets, found{s, option, s.Line, fmt.Sprintf(":%d", at.Port()), at})
+		}
+	}
+	slices.SortStableFunc(sockets, func(a, b found) int { return cmp.Compare(a.line, b.line) })
+	for _, f := range sockets {
 		for _, other := range taken {
 			if overlap(f.value.(netip.AddrPort), other.value.(netip.AddrPort)) {
 				r.failWith(f, fmt.Sprintf(

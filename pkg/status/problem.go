@@ -43,7 +43,7 @@ func problems(r *Report, t *route.Table) []Problem {
 	warn := func(place string, w Warning) { warnings = append(warnings, Problem{false, place + w.Text, w.Remedy}) }
 	if r.Config.Error != "" {
 		complain("The newest configuration is not in force, the one before is: "+r.Config.Error,
-			"mend what is said here, and reload")
+			"mend what is said here")
 	}
 	for _, reason := range r.Waiting {
 		complain("Waiting: "+reason, "")

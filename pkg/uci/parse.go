@@ -61,7 +61,7 @@ type optionKey struct {
 	name    string
 }
 
-func (p *parser) fail(reason string) error {
+func (p *parser) fail(reason string) *SyntaxError {
 	return &SyntaxError{
 		File: p.file.Name, Line: p.statement, Reason: reason, NoticedLine: p.complete, NoticedByte: p.pos,
 	}
@@ -144,8 +144,11 @@ func (p *parser) configStatement() error {
 func (p *parser) openSection(typ, name string) error {
 	if known := p.sections[name]; name != "" && known != nil {
 		if known.Type != typ {
-			return p.fail("section of different type overwrites prior section with same name")
+			err := p.fail("section of different type overwrites prior section with same name")
+			err.Prior = known
+			return err
 		}
+		known.Again = p.statement
 		p.section = known
 		return nil
 	}

@@ -27,7 +27,7 @@ config iface lan
 		t.Fatal(err)
 	}
 	want := []*Section{
-		{Type: "iface", Name: "lan", Line: 2, Options: []*Option{
+		{Type: "iface", Name: "lan", Line: 2, Again: 11, Options: []*Option{
 			{Name: "proto", Values: []Value{{"static", 3}}},
 			{Name: "dns", List: true, Values: []Value{{"1.1.1.1", 4}, {"two\nlines", 4}}},
 			{Name: "x", Values: []Value{{"y", 5}}},
@@ -80,6 +80,18 @@ func TestErrors(t *testing.T) {
 		if syntax.Error() != c.want || syntax.NoticedLine != c.noticed {
 			t.Errorf("%q: got %q (%d), want %q (%d)", c.text, syntax, syntax.NoticedLine, c.want, c.noticed)
 		}
+	}
+}
+
+// TestRepeatedSection: a section that is opened again remembers where, and one that may not be says what is in the way.
+func TestRepeatedSection(t *testing.T) {
+	f, err := Parse("f", []byte("config a x\nconfig a y\nconfig a x\nconfig b y\n"))
+	var syntax *SyntaxError
+	if !errors.As(err, &syntax) || syntax.Prior != f.Section("y") {
+		t.Errorf("%+v", err)
+	}
+	if x, y := f.Section("x"), f.Section("y"); x.Line != 1 || x.Again != 3 || y.Line != 2 || y.Again != 0 {
+		t.Errorf("%+v, %+v", x, y)
 	}
 }
 

@@ -42,6 +42,7 @@ type Section struct {
 	Name      string // never empty: anonymous sections get the name that libuci gives them
 	Anonymous bool
 	Line      int       // of its first `config` statement
+	Again     int       // the line of the last further one, 0 without
 	Options   []*Option // in the order of first appearance
 }
 
@@ -95,9 +96,10 @@ func (o *Option) Line() int { return o.Values[0].Line }
 
 // A SyntaxError says why libuci would refuse a file.
 type SyntaxError struct {
-	File   string // the name given to Parse
-	Line   int    // where the statement begins that is wrong
-	Reason string // in libuci's words
+	File   string   // the name given to Parse
+	Line   int      // where the statement begins that is wrong
+	Reason string   // in libuci's words
+	Prior  *Section // that has the name already, where this is the reason
 
 	// Where libuci says that it noticed: the number of complete lines read, and the position in the joined line.
 	NoticedLine, NoticedByte int
