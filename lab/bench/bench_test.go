@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"text/template"
@@ -76,17 +77,39 @@ func TestTable(t *testing.T) {
 		"one": {take(100, 3000), take(200, 3001), take(110, 3002)},
 		"two": {take(80, 200), take(180, 300), take(55, 400)},
 	}}
-	var out strings.Builder
-	if err := b.table(&out, all); err != nil {
-		t.Fatal(err)
-	}
+	got := b.table(all)
 	want := `|  | one | two |
 |---|---|---|
 | CPU | 110 us | 0.80 (0.50 to 0.90) |
 | memory | 3001 bytes | 300 bytes |
 `
-	if out.String() != want {
-		t.Errorf("got\n%swant\n%s", out.String(), want)
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// The page holds the table, and what it was made with.
+func TestPage(t *testing.T) {
+	all, err := proxies([]string{"sniroute=/bin/true"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{rounds: 7, proxies: all}
+	path := filepath.Join(t.TempDir(), "page.md")
+	if err := b.writePage(path, "1s", "| CPU |\n"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n| CPU |\n", "7 rounds of 1s", "HAProxy version 2.", "nginx version: nginx/", "sniproxy 0.", runtime.Version()} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if n := strings.Count(string(text), "HAProxy version"); n != 1 {
+		t.Errorf("HAProxy's version stands there %d times", n)
 	}
 }
 

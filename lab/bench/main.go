@@ -15,7 +15,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -41,7 +40,7 @@ func main() {
 	flag.Var(&o.also, "also", "another build of sniroute, as NAME=PROGRAM; may be repeated")
 	flag.IntVar(&o.idle, "idle", 8000, "how many connections rest in the measure of that name")
 	flag.IntVar(&o.names, "names", 0, "how many hosts are routed besides the one that is asked for")
-	flag.StringVar(&o.write, "write", "", "write the table to this file, too")
+	flag.StringVar(&o.write, "write", "", "write a page with the table to this file")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -93,16 +92,12 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	out := io.Writer(os.Stdout)
+	table := b.table(results)
+	fmt.Print(table)
 	if o.write != "" {
-		file, err := os.Create(o.write)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		out = io.MultiWriter(out, file)
+		return b.writePage(o.write, o.duration.String(), table)
 	}
-	return b.table(out, results)
+	return nil
 }
 
 // prepare gives this program one core and the proxies the other, and room for descriptors to all.

@@ -3,15 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// table writes a Markdown table: a line for each figure; the first proxy's medians, and for the others the medians of
+// table makes a Markdown table: a line for each figure; the first proxy's medians, and for the others the medians of
 // their ratios to the first in the same round. The range is that of the middle half of the rounds.
-func (b *bench) table(w io.Writer, all results) error {
+func (b *bench) table(all results) string {
 	var text strings.Builder
 	row := func(cells []string) {
 		fmt.Fprintf(&text, "| %s |\n", strings.Join(cells, " | "))
@@ -43,8 +42,7 @@ func (b *bench) table(w io.Writer, all results) error {
 			row(cells)
 		}
 	}
-	_, err := io.WriteString(w, text.String())
-	return err
+	return text.String()
 }
 
 func values(samples []sample, f figure) []float64 {
