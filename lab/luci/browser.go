@@ -168,9 +168,12 @@ func eval[T any](p *page, expression string) (T, error) {
 
 // shoot writes a screenshot of the whole page.
 func (p *page) shoot(path string) error {
-	png, err := chromedp.Run(p, chromedp.FullScreenshot(100))
+	picture, err := chromedp.Run(p, chromedp.FullScreenshot(100))
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, png, 0o644)
+	if picture, err = small(picture); err != nil {
+		return err
+	}
+	return os.WriteFile(path, picture, 0o644)
 }

@@ -73,6 +73,17 @@ func testKinds(t *testing.T, s *stand) {
 	t.Logf("%d values, %d refused, %d of these in the form", len(want), all, noticed)
 }
 
+// Every option has a title that a person can read, and stands in a tab.
+func testTitles(t *testing.T, s *stand) {
+	p := s.open(t, "config", "", wide)
+	without := js[[]string](p, `Promise.all([ 'titles', 'schema' ].map(m => L.require('sniroute.' + m))).then(([ titles, schema ]) =>
+		schema.sections.flatMap(s => s.options.filter(o => titles.option(s.type, o.name) == o.name ||
+			!titles.groups(s).some(g => g[2].includes(o))).map(o => s.type + '.' + o.name)))`)
+	if len(without) > 0 {
+		t.Errorf("titles.js has no title for %v", without)
+	}
+}
+
 // refused tells whether check finds something wrong with an option of this value.
 func refused(section config.Section, o config.Option, value string) bool {
 	name := section.Only

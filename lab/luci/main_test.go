@@ -92,6 +92,7 @@ func TestPages(t *testing.T) {
 			{"edits", testEdits},
 			{"order", testOrder},
 			{"kinds", testKinds},
+			{"titles", testTitles},
 			{"typed", testTyped},
 			{"judged", testJudged},
 			{"keyboard", testKeyboard},

@@ -7,7 +7,7 @@
 'require sniroute.words as words';
 
 const INTERVAL = 3; // seconds
-const SHOWN = 50; // connections
+const SHOWN = 20; // connections
 const LEVELS = [ 'debug', 'info', 'warn', 'error' ];
 
 function badge(level) {

@@ -37,8 +37,7 @@ function textOf(entry) {
 function claimant(entry) {
 	const nodes = [ E('bdi', {}, [ words.safe(entry.object) ]) ];
 
-	if (entry.source != entry.object)
-		nodes.push(parts.small(_('of %s').format(words.safe(entry.source))));
+	nodes.push(parts.small((sourceOf(entry) == BY_HAND) ? _('by hand') : _('of %s').format(words.safe(entry.source))));
 
 	for (const other of entry.merged ?? [])
 		nodes.push(parts.small(_('merged: %s').format(words.safe(other))));
