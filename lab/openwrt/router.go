@@ -380,10 +380,10 @@ func (r *Router) chown(args []string) error {
 				}
 				name = r.Path(to) // never out of the root
 			}
-			if err := os.Lchown(name, int(uid), int(gid)); err != nil || !recursive {
-				return errors.Join(err, fs.SkipAll)
+			if err := os.Lchown(name, int(uid), int(gid)); err != nil || recursive {
+				return err
 			}
-			return nil
+			return fs.SkipAll
 		}))
 	}
 	return err
