@@ -493,8 +493,8 @@ func checkModel(t *testing.T, l *loop, all []*modelled, answers [][]byte) {
 			continue
 		}
 		hostile := m.late || m.client.broken || reached.broken || reached.reset // not all bytes need arrive
-		if hostile && len(reached.written) == 0 && reached.read == 0 && bytes.Equal(m.client.written, noServer[:]) {
-			continue // every server broke off before it was told anything
+		if hostile && len(reached.written) == 0 && reached.read == 0 && bytes.HasPrefix(noServer[:], m.client.written) {
+			continue // every server broke off before it was told anything; the alert may not fit into a write
 		}
 		if !bytes.HasPrefix(m.client.script, reached.written) {
 			t.Errorf("client %d: the server got other bytes than were sent", i)
