@@ -196,7 +196,7 @@ func (d *daemon) Status() status.Status {
 			Name: l.Name, Protocol: "tls", Addresses: l.Listen, Default: l.DefaultBackend, Open: true,
 		}
 		if l.HTTP {
-			state.Protocol, state.HTTPMode = "http", "acme"
+			state.Protocol, state.HTTPMode, state.ACMEInternal = "http", "acme", l.ACMEInternal
 			if l.HTTPRoute {
 				state.HTTPMode = "route"
 			}

@@ -101,7 +101,7 @@ func ExplanationOf(d Daemon, name string) Explanation {
 		e.DNS = steps(dns)
 		decision := Decision{l.Name, steps(wan)}
 		if l.Protocol == "http" {
-			decision.Steps = httpSteps(l.HTTPMode, decision.Steps, table.Challenge([]byte(name)))
+			decision.Steps = httpSteps(table, l, name, decision.Steps)
 		}
 		e.Listeners = append(e.Listeners, decision)
 	}
@@ -112,21 +112,40 @@ func ExplanationOf(d Daemon, name string) Explanation {
 	return e
 }
 
-// httpSteps says what a plain-HTTP listener does with a host that TLS would be routed by the steps for. A challenge is
-// solved where nothing but it is claimed, so it comes first.
-func httpSteps(mode string, forTLS []Step, challenge *route.Challenge) []Step {
-	solver := Step{"ACME challenges", false, "no solver stands: they go to the HTTP port of the host's own servers, if it" +
-		" is exposed or the listener has acme_internal"}
-	if challenge != nil {
-		solver.Detail = "go to the solver, " + challenge.Object + " of " + challenge.Source
-		if !challenge.Exposed {
-			solver.Detail += ", if the host is exposed or the listener has acme_internal"
+// httpSteps says what a plain-HTTP listener does with a host that TLS would be routed by the steps for.
+func httpSteps(table *route.Table, l ListenerState, name string, forTLS []Step) []Step {
+	challenges := Step{"ACME challenges", false, challengesFor(table, l, strings.TrimSuffix(name, "."))}
+	if l.HTTPMode == "route" {
+		return append([]Step{challenges}, forTLS...)
+	}
+	return []Step{challenges, {"everything else", true, "is redirected to https"}}
+}
+
+// challengesFor says where a plain-HTTP listener sends challenges for the host. A solver is asked where nothing but it is
+// claimed, so it comes first.
+func challengesFor(table *route.Table, l ListenerState, name string) string {
+	const closed = ", but the host is not exposed, and the listener has no acme_internal"
+	r, solver := table.Lookup(l.Name, []byte(name), nil), table.Challenge([]byte(name))
+	exposed := r != nil && r.Exposed || r == nil && solver != nil && solver.Exposed
+	switch {
+	case solver != nil:
+		who := solver.Object + " of " + solver.Source
+		if !exposed && !l.ACMEInternal {
+			return "are refused: " + who + " would solve them" + closed
 		}
+		return "go to the solver, " + who
+	case exposed:
+		return "no solver stands: they go to the HTTP port of its own servers"
+	case r == nil && l.Default != "":
+		return "no solver stands: they go to the HTTP port of backend " + l.Default
+	case r == nil:
+		return "are refused: nothing claims the name, and the listener has no default backend"
+	case l.ACMEInternal && len(r.Challenge) > 0:
+		return "no solver stands: they go to " + r.Challenge[0].String() + ", its own server"
+	case l.ACMEInternal:
+		return "are refused: no solver stands, and the host has no server for them"
 	}
-	if mode == "route" {
-		return append([]Step{solver}, forTLS...)
-	}
-	return []Step{solver, {"everything else", true, "is redirected to https"}}
+	return "are refused: no solver stands" + closed
 }
 
 func steps(list []route.Step) []Step {

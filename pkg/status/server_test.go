@@ -364,6 +364,53 @@ func TestReadiness(t *testing.T) {
 	expect(503, "no configuration is loaded")
 }
 
+// Where challenges go is said for each name and listener as it is.
+func TestExplanationOfChallenges(t *testing.T) {
+	d := busyDaemon(time.Now())
+	d.table = route.Build(&route.Policy{
+		Listeners: []route.Listener{{Name: "http", ProvesInternal: true}},
+		Backends: []route.Backend{{Name: "b", HTTPPort: 8080,
+			Servers: []route.Server{{Address: netip.MustParseAddrPort("192.0.2.2:443"), Weight: 1}}}},
+		Static: []route.Static{
+			{Name: "out", Hosts: []string{"out.example.com"}, Backend: "b", Expose: true},
+			{Name: "in", Hosts: []string{"in.example.com"}, Backend: "b"},
+			{Name: "dark", Hosts: []string{"dark.example.com"}},
+		},
+	}, nil)
+	d.table.Challenges = []route.Challenge{
+		{Host: "in.example.com", Source: "home", Object: "Ingress apps/solver"},
+		{Host: "new.example.com", Source: "home", Object: "Ingress apps/solver", Exposed: true},
+	}
+	withoutSolver := *d.table
+	withoutSolver.Challenges = nil
+	for _, c := range []struct {
+		name     string
+		solvers  bool
+		internal bool
+		fallback string
+		want     string
+	}{
+		{"New.example.com.", true, false, "", "go to the solver, Ingress apps/solver of home"},
+		{"in.example.com", true, true, "", "go to the solver, Ingress apps/solver of home"},
+		{"in.example.com", true, false, "", "are refused: Ingress apps/solver of home would solve them, but the host is not exposed"},
+		{"out.example.com", false, false, "", "they go to the HTTP port of its own servers"},
+		{"in.example.com", false, true, "", "they go to 192.0.2.2:8080, its own server"},
+		{"in.example.com", false, false, "", "are refused: no solver stands, but the host is not exposed, and the listener has no"},
+		{"dark.example.com", false, true, "", "are refused: no solver stands, and the host has no server for them"},
+		{"x.example.com", false, false, "", "are refused: nothing claims the name, and the listener has no default backend"},
+		{"x.example.com", false, false, "b", "they go to the HTTP port of backend b"},
+	} {
+		table := &withoutSolver
+		if c.solvers {
+			table = d.table
+		}
+		l := ListenerState{Name: "http", Protocol: "http", HTTPMode: "acme", ACMEInternal: c.internal, Default: c.fallback}
+		if got := httpSteps(table, l, c.name, nil)[0].Detail; !strings.Contains(got, c.want) {
+			t.Errorf("%+v: got %q", c, got)
+		}
+	}
+}
+
 func TestExplanation(t *testing.T) {
 	d := busyDaemon(time.Now())
 	d.table = route.Build(&route.Policy{}, nil)
@@ -380,13 +427,8 @@ func TestExplanation(t *testing.T) {
 		}
 		return b.String(), steps[len(steps)-1].Detail
 	}
-	d.table.Challenges = []route.Challenge{{Host: "new.example.com", Source: "home", Object: "Ingress apps/solver"}}
-	if rules, outcome := last("New.example.com."); outcome != "is redirected to https" ||
-		!strings.Contains(rules, "Ingress apps/solver of home, if the host is exposed") {
-		t.Errorf("acme: %s", rules)
-	}
 	if rules, outcome := last(strings.Repeat("a.", 150)); outcome != "is redirected to https" ||
-		!strings.Contains(rules, "no solver stands") {
+		!strings.Contains(rules, "nothing claims the name") {
 		t.Errorf("a long name: %s", rules)
 	}
 	d.status.Listeners[1].HTTPMode = "route"

@@ -65,13 +65,14 @@ type ConfigState struct {
 
 // A ListenerState is one listener section.
 type ListenerState struct {
-	Name      string           `json:"name"`
-	Protocol  string           `json:"protocol"`            // "tls" or "http"
-	HTTPMode  string           `json:"http_mode,omitempty"` // of "http": "acme" or "route"
-	Addresses []netip.AddrPort `json:"addresses"`
-	Default   string           `json:"default_backend,omitempty"`
-	Open      bool             `json:"open"`
-	Error     string           `json:"error,omitempty"` // why it is not open
+	Name         string           `json:"name"`
+	Protocol     string           `json:"protocol"`                // "tls" or "http"
+	HTTPMode     string           `json:"http_mode,omitempty"`     // of "http": "acme" or "route"
+	ACMEInternal bool             `json:"acme_internal,omitempty"` // of "http": challenges pass for internal hosts, too
+	Addresses    []netip.AddrPort `json:"addresses"`
+	Default      string           `json:"default_backend,omitempty"`
+	Open         bool             `json:"open"`
+	Error        string           `json:"error,omitempty"` // why it is not open
 }
 
 // A SourceState is one cluster or manifests section.
