@@ -16,8 +16,7 @@ import (
 )
 
 var realResources = flag.String("resources", "",
-	"modules/luci-base/htdocs of a checkout of LuCI, to run the pages with its own modules (by hand: its theme and widgets"+
-		" are not held to axe)")
+	"modules/luci-base/htdocs of a checkout of LuCI, to run the pages with its own modules and theme")
 
 // axe is the accessibility checker, which npm installs.
 const axe = "node_modules/axe-core/axe.min.js"

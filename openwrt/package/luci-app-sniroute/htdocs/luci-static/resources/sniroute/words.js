@@ -37,6 +37,9 @@ function scaled(n, base, names) {
 }
 
 return baseclass.extend({
+	// Sorts names, with the numbers in them by value.
+	compare: new Intl.Collator(undefined, { numeric: true }).compare,
+
 	// What a cluster says, with all but printable ASCII spelled out, so that it looks like what it is.
 	safe(text) {
 		return String(text ?? '').replace(/[^\x20-\x7e]/gu, spelled);

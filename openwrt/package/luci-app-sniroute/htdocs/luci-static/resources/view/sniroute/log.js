@@ -7,7 +7,7 @@
 'require sniroute.words as words';
 
 const INTERVAL = 3; // seconds
-const SHOWN = 20; // connections
+const SHOWN = 10; // connections, at first
 const LEVELS = [ 'debug', 'info', 'warn', 'error' ];
 
 function badge(level) {
@@ -33,7 +33,7 @@ function timeText(time) {
 }
 
 function renderConnections(connections) {
-	const rows = connections.slice(0, SHOWN).map(c => [
+	const rows = connections.map(c => [
 		timeText(c.ended),
 		parts.mono(c.client),
 		[ c.host ? E('bdi', {}, [ words.safe(c.host) ]) : E('em', {}, [ _('no name') ]),
@@ -71,6 +71,14 @@ return view.extend({
 		this.failure = E('div', { 'role': 'alert' });
 		this.count = E('p', { 'role': 'status', 'class': 'sniroute-count' });
 		this.connections = E('div');
+		this.shown = SHOWN;
+		this.more = E('button', {
+			'class': 'btn cbi-button sniroute-more', 'type': 'button',
+			'click': () => {
+				this.shown = Infinity;
+				this.showConnections();
+			}
+		}, [ _('Show more') ]);
 		this.list = E('div', {
 			'class': 'sniroute-log', 'tabindex': 0, 'role': 'region', 'aria-label': _('Log lines')
 		});
@@ -84,7 +92,7 @@ return view.extend({
 			this.failure,
 			this.count,
 			this.list,
-			parts.section(_('Last connections'), this.connections)
+			parts.section(_('Last connections'), this.connections, this.more)
 		]);
 
 		this.take(loaded);
@@ -100,8 +108,10 @@ return view.extend({
 				_('Status, System Log has what it said before it ended.'))
 		]) ] : []);
 
-		if (loaded.connections)
-			parts.replace(this.connections, renderConnections(loaded.connections));
+		if (loaded.connections) {
+			this.recent = loaded.connections;
+			this.showConnections();
+		}
 
 		if (!loaded.lines || JSON.stringify(loaded.lines) == this.text)
 			return;
@@ -109,6 +119,11 @@ return view.extend({
 		this.text = JSON.stringify(loaded.lines);
 		this.lines = loaded.lines;
 		this.update();
+	},
+
+	showConnections() {
+		parts.replace(this.connections, renderConnections(this.recent.slice(0, this.shown)));
+		this.more.hidden = (this.recent.length <= this.shown);
 	},
 
 	update() {

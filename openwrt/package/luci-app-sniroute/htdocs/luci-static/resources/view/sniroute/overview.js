@@ -8,6 +8,7 @@
 'require sniroute.words as words';
 
 const INTERVAL = 3; // seconds
+const ROUTES_AGE = 30000; // ms; thousands of routes are not asked for again and again
 const MANY = 40; // exposed hosts that are listed here
 
 function sum(list, number) {
@@ -183,7 +184,7 @@ function isIdle(backend) {
 }
 
 function renderServers(status) {
-	const backends = status.traffic.backends.filter(b => !isIdle(b)).sort((a, b) => L.naturalCompare(a.name, b.name));
+	const backends = status.traffic.backends.filter(b => !isIdle(b)).sort((a, b) => words.compare(a.name, b.name));
 	const idle = status.traffic.backends.length - backends.length;
 
 	const rows = backends.flatMap(b => b.servers.map((server, i) => [
@@ -256,7 +257,7 @@ return view.extend({
 		const node = E('div', { 'class': 'sniroute' }, [
 			E('h2', {}, [ _('sniroute') ]),
 			E('div', { 'role': 'status', 'aria-label': _('State') }, [ place('problems') ]),
-			...[ 'tiles', 'plots', 'listeners', 'servers', 'sources', 'exposed', 'redirects', 'parts' ].map(place)
+			...[ 'tiles', 'plots', 'listeners', 'servers', 'sources', 'exposed', 'redirects', 'parts', 'left' ].map(place)
 		]);
 
 		poll.add(() => this.refresh(), INTERVAL);
@@ -265,9 +266,23 @@ return view.extend({
 	},
 
 	refresh() {
-		return Promise.all([ bus.status(), bus.routes(), bus.redirects().catch(() => null) ])
-			.then(([ status, table, redirects ]) => this.show(status, table, redirects))
+		return Promise.all([ bus.status(), bus.redirects().catch(() => null) ])
+			.then(([ status, redirects ]) => this.routesOf(status).then(table => this.show(status, table, redirects)))
 			.catch(error => this.showError(error));
+	},
+
+	// The routes: those of before, if they are not old and nothing says that there are others.
+	routesOf(status) {
+		const sign = JSON.stringify([ status.started, status.config.changed, status.dns, status.sources.map(s => [ s.name, s.claims ]) ]);
+
+		if (this.table && sign == this.sign && Date.now() - this.asked < ROUTES_AGE)
+			return Promise.resolve(this.table);
+
+		return bus.routes().then(table => {
+			Object.assign(this, { table, sign, asked: Date.now() });
+
+			return table;
+		});
 	},
 
 	show(status, table, redirects) {
@@ -288,7 +303,9 @@ return view.extend({
 			sources: renderSources(status),
 			exposed: renderExposed(table),
 			redirects: redirects ? renderRedirects(redirects) : null,
-			parts: renderParts(status)
+			parts: renderParts(status),
+			left: status.left_out ? E('p', {}, [ _('Not shown here, since there are so many: %d. sniroute status has all.')
+				.format(status.left_out) ]) : null
 		};
 
 		for (const name in nodes)

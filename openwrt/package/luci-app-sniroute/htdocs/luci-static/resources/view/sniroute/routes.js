@@ -219,14 +219,14 @@ return view.extend({
 		this.text = text;
 		this.entries = [ ...(loaded.table?.routes ?? []), ...(loaded.table?.refused ?? []) ]
 			.map(entry => ({ entry, state: stateOf(entry), source: sourceOf(entry), text: textOf(entry) }))
-			.sort((a, b) => L.naturalCompare(a.entry.host, b.entry.host));
+			.sort((a, b) => words.compare(a.entry.host, b.entry.host));
 
 		this.offerSources();
 		this.update();
 	},
 
 	offerSources() {
-		const sources = [ ...new Set(this.entries.map(e => e.source)) ].sort(L.naturalCompare);
+		const sources = [ ...new Set(this.entries.map(e => e.source)) ].sort(words.compare);
 		const chosen = this.source.value;
 
 		dom.content(this.source, [
