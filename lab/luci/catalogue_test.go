@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write po/templates/sniroute.pot anew, and add to the other catalogues what they lack")
+var update = flag.Bool("update", false,
+	"write po/templates/sniroute.pot anew, and add to the other catalogues what they lack")
 
 var (
 	call        = regexp.MustCompile(`\b_\('((?:[^'\\\n]|\\.)*)'\)`)
@@ -86,7 +87,8 @@ func (u used) catalogue(head string, translated map[string]string) string {
 	slices.Sort(texts)
 	for _, text := range texts {
 		files := slices.Sorted(slices.Values(u[text]))
-		fmt.Fprintf(&b, "\n#: %s\nmsgid %s\nmsgstr %s\n", strings.Join(files, "\n#: "), quoted(text), quoted(translated[text]))
+		fmt.Fprintf(&b, "\n#: %s\nmsgid %s\nmsgstr %s\n", strings.Join(files, "\n#: "), quoted(text),
+			quoted(translated[text]))
 	}
 	return b.String()
 }

@@ -75,7 +75,8 @@ func testEdits(t *testing.T, s *stand) {
 	before := js[string](p, changes)
 	p.click(".cbi-button-save")
 	p.await(fmt.Sprintf(`%s != %q`, changes, before))
-	s.saved(t, "sniroute", "main", `option log_level 'warn' list status_allow '192.168.0.0/24' option max_connections '5000'`)
+	s.saved(t, "sniroute", "main",
+		`option log_level 'warn' list status_allow '192.168.0.0/24' option max_connections '5000'`)
 	s.saved(t, "dns", "dns", `list instance 'lan'`)
 
 	// A value is changed back to what holds anyway, and then not written.
@@ -127,7 +128,8 @@ func testOrder(t *testing.T, s *stand) {
 	p.set("inner", "cluster", "home")
 	p.set("inner", "class", "nginx-internal")
 	p.accept()
-	order := `[...document.querySelectorAll('#cbi-sniroute-class [data-section-id]')].map(r => r.dataset.sectionId).join(' ')`
+	order := `[...document.querySelectorAll('#cbi-sniroute-class [data-section-id]')]
+		.map(r => r.dataset.sectionId).join(' ')`
 	p.await(order + ` == 'external inner'`)
 	p.click(`#cbi-sniroute-class [data-section-id="inner"] [aria-label="Move up: inner"]`)
 	p.await(order + ` == 'inner external'`)
@@ -193,7 +195,8 @@ func testTyped(t *testing.T, s *stand) {
 	}
 }
 
-// What only the whole configuration shows to be wrong is refused by the daemon's check, with the reason beside the field.
+// What only the whole configuration shows to be wrong is refused by the daemon's check, with the reason beside the
+// field.
 func testJudged(t *testing.T, s *stand) {
 	s.fresh(t)
 	p := s.open(t, "config", "", wide)

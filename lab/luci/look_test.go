@@ -44,7 +44,8 @@ func (t *tester) fits(l look) {
 	t.Helper()
 	if is := js[int](t, `document.documentElement.scrollWidth`); is > int(l.width) {
 		t.Errorf("%v: the page is %d pixels wide: %s", l, is, js[string](t, `[...document.querySelectorAll('#view *')]
-			.filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 200)).slice(0, 5).join('\n')`))
+			.filter(e => e.getBoundingClientRect().right > innerWidth)
+			.map(e => e.outerHTML.slice(0, 200)).slice(0, 5).join('\n')`))
 	}
 }
 

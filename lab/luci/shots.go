@@ -32,13 +32,15 @@ func takeShots(ctx context.Context, base, dir string) error {
 		}
 		defer p.close()
 		if tab == "overview" {
-			if err := p.until(3*time.Minute, `JSON.parse(sessionStorage.getItem('sniroute.history') ?? '{}').samples?.length >= 25`); err != nil {
+			const samples = `JSON.parse(sessionStorage.getItem('sniroute.history') ?? '{}').samples?.length`
+			if err := p.until(3*time.Minute, samples+` >= 25`); err != nil {
 				return err
 			}
 		}
 		if tab == "config" {
 			const backends = `document.querySelector('[data-tab="backend"] > a').click()`
-			if err := p.until(patience, `(`+backends+`, document.querySelector('#cbi-sniroute-backend').checkVisibility())`); err != nil {
+			const shown = `document.querySelector('#cbi-sniroute-backend').checkVisibility()`
+			if err := p.until(patience, `(`+backends+`, `+shown+`)`); err != nil {
 				return err
 			}
 		}

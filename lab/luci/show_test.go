@@ -93,7 +93,9 @@ func testMany(t *testing.T, s *stand) {
 		var list []ingress
 		for i := range many / 8 {
 			name := fmt.Sprintf("h%04d", file*many/8+i)
-			list = append(list, ingress{"many", name, internalClass, name + ".many." + domain, internalAddress, "2026-01-01T00:00:00Z"})
+			list = append(list, ingress{
+				"many", name, internalClass, name + ".many." + domain, internalAddress, "2026-01-01T00:00:00Z",
+			})
 		}
 		if err := s.world.manifest(fmt.Sprintf("many-%d.yaml", file), manifestOf(list)); err != nil {
 			t.Fatal(err)
@@ -104,7 +106,8 @@ func testMany(t *testing.T, s *stand) {
 	if n := js[int](p, `document.querySelectorAll('.sniroute-table tbody tr').length`); n < 100 || n > 1000 {
 		t.Errorf("%d rows are drawn at first", n)
 	}
-	p.await(`(scrollTo(0, document.body.scrollHeight), document.querySelectorAll('.sniroute-table tbody tr').length > 1000)`)
+	p.await(`(scrollTo(0, document.body.scrollHeight),
+		document.querySelectorAll('.sniroute-table tbody tr').length > 1000)`)
 	p.fill("#sniroute-search", "h3999.many")
 	p.await(`document.querySelectorAll('.sniroute-table tbody tr').length == 1`)
 
@@ -171,7 +174,8 @@ func testGerman(t *testing.T, s *stand) {
 		t.Error("the page is not marked as German")
 	}
 	config := s.open(t, "config", "lang=de", wide)
-	if text := config.text("#view"); !strings.Contains(text, "Konfiguration") || strings.Contains(text, "Whether the init script") {
+	text := config.text("#view")
+	if !strings.Contains(text, "Konfiguration") || strings.Contains(text, "Whether the init script") {
 		t.Errorf("the configuration is not in German:\n%s", text)
 	}
 }

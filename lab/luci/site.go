@@ -90,7 +90,8 @@ func (s *site) static(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.resources != "" {
-		for _, root := range []string{s.resources, filepath.Join(s.resources, "../../../themes/luci-theme-bootstrap/htdocs")} {
+		theme := filepath.Join(s.resources, "../../../themes/luci-theme-bootstrap/htdocs")
+		for _, root := range []string{s.resources, theme} {
 			path := filepath.Join(root, filepath.FromSlash(r.URL.Path))
 			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 				http.ServeFile(w, r, path)

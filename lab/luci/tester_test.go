@@ -82,8 +82,11 @@ func (t *tester) paste(selector, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	js[bool](t, fmt.Sprintf(`(e => { e.value = %s; e.dispatchEvent(new Event('input', { bubbles: true })); return true })(%s)`,
-		quoted, find(selector)))
+	js[bool](t, fmt.Sprintf(`(e => {
+		e.value = %s;
+		e.dispatchEvent(new Event('input', { bubbles: true }));
+		return true;
+	})(%s)`, quoted, find(selector)))
 }
 
 // pick chooses a value of a select.
@@ -209,7 +212,8 @@ func (t *tester) accessible() {
 		Help  string   `json:"help"`
 		Nodes []string `json:"nodes"`
 	}](t, `Promise.allSettled(document.getAnimations()
-		.filter(a => a.effect.getComputedTiming().endTime !== Infinity).map(a => a.finished)).then(() => axe.run(`+within+`, { resultTypes: ['violations'] }).then(r => r.violations.map(v => ({
+		.filter(a => a.effect.getComputedTiming().endTime !== Infinity).map(a => a.finished))
+		.then(() => axe.run(`+within+`, { resultTypes: ['violations'] }).then(r => r.violations.map(v => ({
 		id: v.id, help: v.help, nodes: v.nodes.map(n => n.html + ' ' + n.failureSummary)
 	}))))`)
 	for _, v := range violations {

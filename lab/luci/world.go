@@ -225,7 +225,8 @@ func (w *world) ask(ctx context.Context, name, request string, read int64) {
 		return
 	}
 	secure := tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
-	if _, err := io.WriteString(secure, "GET "+request+" HTTP/1.1\r\nConnection: close\r\nHost: "+name+"\r\n\r\n"); err == nil {
+	request = "GET " + request + " HTTP/1.1\r\nConnection: close\r\nHost: " + name + "\r\n\r\n"
+	if _, err := io.WriteString(secure, request); err == nil {
 		_, _ = io.CopyN(io.Discard, secure, read) // whatever becomes of it
 	}
 }

@@ -1,9 +1,9 @@
-// The stand-in's core: what LuCI's luci.js and cbi.js give to a view, as far as the views of sniroute use it. It behaves
-// as the real one does where a view can tell: classes, the modules that 'require' names, DOM helpers that make markup of
-// a string and text of a list, polling, the view's life and its footer.
+// The stand-in's core: what LuCI's luci.js and cbi.js give to a view, as far as the views of sniroute use it. It
+// behaves as the real one does where a view can tell: classes, the modules that 'require' names, DOM helpers that make
+// markup of a string and text of a list, polling, the view's life and its footer.
 //
-// Unlike the real one it runs under Trusted Types: the default policy refuses whatever looks like markup, so that a view
-// that makes HTML of what a cluster says fails its test.
+// Unlike the real one it runs under Trusted Types: the default policy refuses whatever looks like markup, so that a
+// view that makes HTML of what a cluster says fails its test.
 (() => {
 	'use strict';
 

@@ -260,7 +260,8 @@ const DynamicList = Element.extend({
 
 		if (ev.target.matches('.cbi-button-add'))
 			this.take();
-		else if (item && ev.clientX >= item.getBoundingClientRect().right - parseFloat(getComputedStyle(item, '::after').width))
+		else if (item && ev.clientX >=
+			item.getBoundingClientRect().right - parseFloat(getComputedStyle(item, '::after').width))
 			this.removeItem(item);
 	},
 

@@ -44,7 +44,9 @@ function helpOf(option) {
 
 // The names of the sections that a reference may have.
 function namesFor(option) {
-	return (option.types ?? []).flatMap(type => uci.sections(CONFIG, type).filter(s => !s['.anonymous']).map(s => s['.name']));
+	const named = type => uci.sections(CONFIG, type).filter(s => !s['.anonymous']);
+
+	return (option.types ?? []).flatMap(named).map(s => s['.name']);
 }
 
 function classFor(option) {

@@ -71,7 +71,8 @@ function renderAnswer(answer) {
 	const remarks = (answer.remarks ?? []).map(r => parts.problem('warn',
 		r.line ? _('Line %d: %s').format(r.line, words.clean(r.text)) : words.clean(r.text), ''));
 
-	const added = answer.sections.filter(s => !isOnly(s.type)).map(s => '%s %s'.format(titles.section(s.type), words.safe(s.name)));
+	const added = answer.sections.filter(s => !isOnly(s.type))
+		.map(s => '%s %s'.format(titles.section(s.type), words.safe(s.name)));
 
 	return [
 		E('p', { 'role': 'status' }, [ added.length ? _('Sections to add: %s.').format(added.join(', '))

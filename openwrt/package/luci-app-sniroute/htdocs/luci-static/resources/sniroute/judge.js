@@ -36,7 +36,8 @@ return baseclass.extend({
 			return { problems: (answer.problems ?? []).map(p => ({ ...p, sid: origins[p.line]?.sid ?? p.section })) };
 		}
 		catch (error) {
-			return { problems: [], unchecked: _('sniroute does not run, so that nobody has checked it; the log says what it makes of it.') };
+			return { problems: [],
+				unchecked: _('sniroute does not run, so that nobody has checked it; the log says what it makes of it.') };
 		}
 	},
 
@@ -108,5 +109,7 @@ return baseclass.extend({
 function missingIn(map) {
 	return map.children.flatMap(section => section.cfgsections().flatMap(sid => section.children
 		.filter(o => o.rmempty === false && o.isActive(sid) && !o.formvalue(sid)?.length)
-		.map(o => ({ sid, type: section.sectiontype, section: sid, option: o.option, message: _('is missing'), remedy: '' }))));
+		.map(o => ({
+			sid, type: section.sectiontype, section: sid, option: o.option, message: _('is missing'), remedy: ''
+		}))));
 }

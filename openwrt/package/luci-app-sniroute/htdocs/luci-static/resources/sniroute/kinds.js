@@ -75,7 +75,7 @@ function parseDuration(text) {
 	if (/^[0-9]+d$/.test(text))
 		return parseInt(text) * 86400000;
 
-	if (!/^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$/.test(text))
+	if (!/^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$/.test(text))
 		return NaN;
 
 	return [ ...text.matchAll(/([0-9.]+)([a-zµμ]+)/g) ].reduce((sum, m) => sum + m[1] * milliseconds[m[2]], 0);

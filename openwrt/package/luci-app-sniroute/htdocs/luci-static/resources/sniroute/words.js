@@ -133,8 +133,7 @@ return baseclass.extend({
 		case 'timeout': return _('idle for too long');
 		case 'drained': return _('ended, since its listener or exposure went away');
 		case 'redirected': return _('redirected to https');
-		case 'refused': return connection.error ? '%s: %s'.format(this.rejection(connection.reason), this.clean(connection.error))
-			: this.rejection(connection.reason);
+		case 'refused': return [ this.rejection(connection.reason), this.clean(connection.error) ].filter(s => s).join(': ');
 		}
 
 		return connection.result;

@@ -3,7 +3,6 @@
 'require form';
 'require uci';
 'require ui';
-'require dom';
 'require sniroute.beside as beside';
 'require sniroute.bus as bus';
 'require sniroute.enroller as enroller';
@@ -14,7 +13,6 @@
 'require sniroute.parts as parts';
 'require sniroute.schema as schema';
 'require sniroute.titles as titles';
-'require sniroute.words as words';
 
 const CONFIG = 'sniroute';
 
@@ -28,7 +26,7 @@ const columns = {
 	manifests: [ 'path', 'domain' ]
 };
 
-// Sections that others refer to come first, as in a file that is written by hand.
+// What there is to suggest where nobody answers.
 const nothingSeen = { classes: [], gateways: [], namespaces: [], addresses: [], hosts: [] };
 
 return view.extend({

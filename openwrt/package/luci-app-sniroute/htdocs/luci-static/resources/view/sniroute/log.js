@@ -67,7 +67,9 @@ return view.extend({
 			E('option', { 'value': 'error' }, [ _('errors only') ])
 		]);
 
-		this.follow = E('input', { 'type': 'checkbox', 'id': 'sniroute-follow', 'checked': '', 'change': () => this.update() });
+		this.follow = E('input', {
+			'type': 'checkbox', 'id': 'sniroute-follow', 'checked': '', 'change': () => this.update()
+		});
 		this.failure = E('div', { 'role': 'alert' });
 		this.count = E('p', { 'role': 'status', 'class': 'sniroute-count' });
 		this.connections = E('div');

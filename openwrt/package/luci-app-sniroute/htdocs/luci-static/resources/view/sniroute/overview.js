@@ -1,7 +1,6 @@
 'use strict';
 'require view';
 'require poll';
-'require dom';
 'require sniroute.bus as bus';
 'require sniroute.parts as parts';
 'require sniroute.plot as plot';
@@ -20,7 +19,8 @@ function isDown(backend) {
 }
 
 function listText(items, join) {
-	return items.length > 3 ? _('%s and %d more').format(items.slice(0, 3).join(join), items.length - 3) : items.join(join);
+	return (items.length > 3) ? _('%s and %d more').format(items.slice(0, 3).join(join), items.length - 3)
+		: items.join(join);
 }
 
 // Everything that a person should look at: [kind, what, remedy], the worst first.
@@ -30,14 +30,16 @@ function problems(status, table) {
 	// A warning with its remedy apart, which the list of all problems has.
 	const split = warning => {
 		const whole = p => p.remedy ? '%s: %s'.format(p.text, p.remedy) : p.text;
-		const remedy = (status.problems ?? []).find(p => whole(p).endsWith(warning) && warning.endsWith(': ' + p.remedy))?.remedy;
+		const same = (status.problems ?? []).find(p => whole(p).endsWith(warning) && warning.endsWith(': ' + p.remedy));
+		const remedy = same?.remedy;
 		const text = remedy ? warning.slice(0, -remedy.length - 2) : warning;
 
 		return [ words.clean(text), words.clean(remedy) ];
 	};
 
 	if (status.config.error)
-		bad.push([ _('The newest configuration is not in force, the last good one is: %s').format(words.clean(status.config.error)),
+		bad.push([ _('The newest configuration is not in force, the last good one is: %s')
+			.format(words.clean(status.config.error)),
 			_('Mend it under Configuration, then Save & Apply.') ]);
 
 	for (const l of status.listeners)
@@ -87,7 +89,9 @@ function renderProblems(status, table) {
 	const list = problems(status, table);
 
 	if (!list.length)
-		return E('p', { 'class': 'sniroute-fine' }, [ parts.badge('good', _('ready')), ' ', _('Nothing needs your attention.') ]);
+		return E('p', { 'class': 'sniroute-fine' }, [
+			parts.badge('good', _('ready')), ' ', _('Nothing needs your attention.')
+		]);
 
 	return E('ul', { 'class': 'sniroute-problems', 'aria-label': _('Problems and warnings') },
 		list.map(p => parts.problem(...p)));
@@ -99,7 +103,8 @@ function renderTiles(status, table) {
 	const tile = (number, text) => E('li', {}, [ E('b', {}, [ number ]), E('span', {}, [ text ]) ]);
 
 	return E('ul', { 'class': 'sniroute-tiles', 'aria-label': _('At a glance') }, [
-		tile(words.count(status.traffic.active), _('connections of %s').format(words.count(status.traffic.connections_limit))),
+		tile(words.count(status.traffic.active),
+			_('connections of %s').format(words.count(status.traffic.connections_limit))),
 		tile(words.count(exposed), _('hosts exposed')),
 		tile(words.count(table.routes.length - exposed), _('hosts in the LAN only')),
 		tile(words.count(status.dns.records), _('names in LAN DNS')),
@@ -180,7 +185,8 @@ function renderSources(status) {
 
 // Pools for ACME challenges that have nothing to do and nothing wrong.
 function isIdle(backend) {
-	return backend.name.endsWith('/http') && backend.connections.length == 0 && backend.servers.every(s => s.up && !s.active);
+	return backend.name.endsWith('/http') && backend.connections.length == 0 &&
+		backend.servers.every(s => s.up && !s.active);
 }
 
 function renderServers(status) {
@@ -203,7 +209,9 @@ function renderServers(status) {
 		_('Backend'), _('Server'), _('State'), '#' + _('Open'), '#' + _('Connects failed'), '#' + _('Connections'),
 		'#' + _('To server'), '#' + _('To clients')
 	], rows, _('No backend is in use.')),
-	idle ? E('p', { 'class': 'sniroute-small' }, [ _('Pools at HTTP ports, for ACME challenges, that are up and idle: %d').format(idle) ]) : '');
+	idle ? E('p', { 'class': 'sniroute-small' }, [
+		_('Pools at HTTP ports, for ACME challenges, that are up and idle: %d').format(idle)
+	]) : '');
 }
 
 function renderExposed(table) {
@@ -273,7 +281,9 @@ return view.extend({
 
 	// The routes: those of before, if they are not old and nothing says that there are others.
 	routesOf(status) {
-		const sign = JSON.stringify([ status.started, status.config.changed, status.dns, status.sources.map(s => [ s.name, s.claims ]) ]);
+		const sign = JSON.stringify([
+			status.started, status.config.changed, status.dns, status.sources.map(s => [ s.name, s.claims ])
+		]);
 
 		if (this.table && sign == this.sign && Date.now() - this.asked < ROUTES_AGE)
 			return Promise.resolve(this.table);

@@ -2,7 +2,6 @@
 'require view';
 'require poll';
 'require dom';
-'require ui';
 'require sniroute.bus as bus';
 'require sniroute.parts as parts';
 'require sniroute.words as words';
