@@ -29,7 +29,7 @@ func readRequest(received []byte, judged int) (head requestHead, complete, ok bo
 	}
 	end += again
 	head.length = end + 4
-	if head.length > maxHead || !mayBeHead(received[:end], again) {
+	if head.length > maxHead || !mayBeHead(received[:head.length], again) {
 		return head, true, false
 	}
 	lines := bytes.Split(received[:end], []byte("\r\n"))

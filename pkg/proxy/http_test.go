@@ -57,6 +57,7 @@ func TestReadRequest(t *testing.T) {
 		"slash in the host":   "GET / HTTP/1.1\r\nHost: a.example.com/x\r\n\r\n",
 		"port":                "GET / HTTP/1.1\r\nHost: a.example.com:80a\r\n\r\n",
 		"too long":            "GET / HTTP/1.1\r\nHost: a.example.com\r\nX: " + strings.Repeat("y", maxHead) + "\r\n\r\n",
+		"a CR in a line":      "GET / HTTP/1.0\r\nA: b\r\r\n\r\n",
 		"endless":             strings.Repeat("y", maxHead),
 		"TLS":                 "\x16\x03\x01",
 	} {
