@@ -2,13 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,32 +50,54 @@ func ownAddresses() addresses {
 	return own
 }
 
-// readAddresses asks the kernel.
+// readAddresses asks the kernel for all addresses at once (rtnetlink(7), RTM_GETADDR). Package net would ask for the links
+// as well, which has no answer that it can read where qemu emulates a big-endian processor.
 func readAddresses() (addresses, error) {
 	var own addresses
-	interfaces, err := net.Interfaces()
+	answer, err := syscall.NetlinkRIB(syscall.RTM_GETADDR, syscall.AF_UNSPEC)
 	if err != nil {
-		return own, fmt.Errorf("reading the router's interfaces: %w", err)
+		return own, fmt.Errorf("reading the router's addresses: %w", err)
 	}
-	for _, i := range interfaces {
-		list, err := i.Addrs()
+	messages, err := syscall.ParseNetlinkMessage(answer)
+	if err != nil {
+		return own, fmt.Errorf("reading the router's addresses: %w", err)
+	}
+	byLink := make(map[uint32][]netip.Prefix)
+	for i := range messages {
+		m := &messages[i]
+		if m.Header.Type != syscall.RTM_NEWADDR || len(m.Data) < syscall.SizeofIfAddrmsg {
+			continue
+		}
+		attributes, err := syscall.ParseNetlinkRouteAttr(m)
 		if err != nil {
-			return own, fmt.Errorf("reading the addresses of %s: %w", i.Name, err)
+			return own, fmt.Errorf("reading an address of the router: %w", err)
 		}
-		var networks []netip.Prefix
-		for _, a := range list {
-			n, ok := a.(*net.IPNet)
-			if !ok {
-				continue
-			}
-			if addr, ok := netip.AddrFromSlice(n.IP); ok {
-				length, _ := n.Mask.Size()
-				own.all = append(own.all, addr.Unmap())
-				networks = append(networks, netip.PrefixFrom(addr.Unmap(), length).Masked())
+		// At a link between two points, IFA_ADDRESS is the other one's. Elsewhere both are the same, or one is missing.
+		var local, network netip.Addr
+		for _, a := range attributes {
+			switch addr, ok := netip.AddrFromSlice(a.Value); {
+			case !ok:
+			case a.Attr.Type == syscall.IFA_LOCAL:
+				local = addr
+			case a.Attr.Type == syscall.IFA_ADDRESS:
+				network = addr
 			}
 		}
-		own.links = append(own.links, networks)
+		if !local.IsValid() {
+			local = network
+		} else if !network.IsValid() {
+			network = local
+		}
+		if !local.IsValid() {
+			continue
+		}
+		own.all = append(own.all, local.Unmap())
+		length, link := int(m.Data[1]), binary.NativeEndian.Uint32(m.Data[4:]) // struct ifaddrmsg
+		if prefix, err := network.Prefix(length); err == nil {
+			byLink[link] = append(byLink[link], prefix)
+		}
 	}
+	own.links = slices.Collect(maps.Values(byLink))
 	slices.SortFunc(own.all, netip.Addr.Compare)
 	own.all = slices.Compact(own.all)
 	return own, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -286,10 +287,21 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: got %v", addr, got)
 		}
 	}
-	for _, a := range own.all {
-		if !own.has(a) {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(own.all, prefix.Addr()) {
 			t.Errorf("%s is not found", a)
 		}
+	}
+	if len(own.all) > len(list) {
+		t.Errorf("%d addresses, net finds %d", len(own.all), len(list))
 	}
 }
 
