@@ -138,14 +138,15 @@ func classAnnotation(t *T) {
 	t.Must(t.Route(old, "Ingress blog/old", true, externalServer))
 }
 
-// defaultClass: an Ingress that names no class has the one that is marked as default.
+// defaultClass: an Ingress that names no class has the one that is marked as default. What another controller wrote into
+// its status before is not believed.
 func defaultClass(t *T) {
 	const plain = "plain.k8s.example.com"
 	object := ingress("blog", "plain", "", plain)
 	t.Must(t.Plane.Admin.Apply(t, object))
-	t.Must(played.SetStatus(t, t.Plane.Admin, object, externalAddress))
+	t.Must(played.SetStatus(t, t.Plane.Admin, object, internalAddress))
 	t.Eventually("without a class it is internal", func() error {
-		return t.Route(plain, "Ingress blog/plain", false, externalAddress)
+		return t.Route(plain, "Ingress blog/plain", false, internalAddress)
 	})
 	t.Must(t.RefusedFromWAN(plain))
 
@@ -159,6 +160,8 @@ func defaultClass(t *T) {
 		}
 	})
 	t.Must(mark("true"))
+	t.Eventually("the address of the class before is not believed", func() error { return t.NoRoute(plain) })
+	t.Must(played.SetStatus(t, t.Plane.Admin, object, externalAddress))
 	t.Eventually("of the default class it is exposed", func() error { return t.FromWAN(plain, t.House.External) })
 }
 
