@@ -38,11 +38,14 @@ func FuzzRequest(f *testing.F) {
 		read := func() *http.Request {
 			r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 			if err != nil {
-				t.Skip()
+				return nil
 			}
 			return r
 		}
 		request := read()
+		if request == nil {
+			return // net/http would not hand it on
+		}
 		shown := answer(t, page, request)
 		host := hostOf(request.Host)
 		name := strings.ToLower(strings.TrimSuffix(host, "."))
