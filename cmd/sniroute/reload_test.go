@@ -256,7 +256,17 @@ func TestConnectionsAreShown(t *testing.T) {
 	h := newHome(t)
 	h.configure("app")
 	d := h.start()
-	h.certificate("app.example.com", "app")
+	conn := h.dial("app.example.com")
+	if conn == nil {
+		return
+	}
+	if err := conn.CloseWrite(); err != nil { // of TLS, not of TCP: the server is the first to end its stream
+		t.Error(err)
+	}
+	if _, err := io.Copy(io.Discard, conn.NetConn()); err != nil {
+		t.Error(err)
+	}
+	conn.Close()
 	eventually(t, "it is remembered", func() bool { return len(h.status().Recent) == 1 })
 	h.refused("denied.example.com")
 	var recent []status.Connection
@@ -265,7 +275,7 @@ func TestConnectionsAreShown(t *testing.T) {
 		return len(recent) == 2
 	})
 	if c := recent[1]; c.Host != "app.example.com" || c.Backend != "app" || c.Server.String() != h.app.String() ||
-		c.By != "client" || c.Listener != "https" || c.ToBackend == 0 || c.ToClient == 0 {
+		c.By != "server" || c.Listener != "https" || c.ToBackend == 0 || c.ToClient == 0 {
 		t.Errorf("got %+v", c)
 	}
 	if c := recent[0]; c.Host != "denied.example.com" || c.Result != "refused" || c.Reason != "denied" || c.By != "sniroute" {
