@@ -62,6 +62,7 @@ type Loop struct {
 	start  time.Time
 	passed time.Duration // since start, as of the last return from epoll_wait
 	now    uint32        // the same in milliseconds
+	busy   int           // interruptions until the scheduler is told that the Loop waits
 
 	mu      sync.Mutex
 	posted  []func() // guarded by mu
@@ -221,38 +222,52 @@ func (l *Loop) runPosted() (stop bool) {
 	return stop
 }
 
-// briefly is how long the Loop waits without telling Go's scheduler, in milliseconds. Handing the processor back and
-// asking for it again wakes other threads, which costs more than a short connection's own work; a loop with traffic is
-// seldom idle for so long. Who needs the loop to stop, as the garbage collector does, interrupts the call by a signal.
-const briefly = 2
+const (
+	// interruptions is how often Go's scheduler may interrupt a wait, with no event in between, before the Loop hands the
+	// processor back. The scheduler does so by a signal, every 10 ms and where the garbage collector needs the Loop to
+	// stop. To hand back and to ask again wakes other threads, which costs more than a short connection's own work.
+	interruptions = 2
+	// patience is the limit, in milliseconds, should no signal come. If it were as short as that, the kernel would
+	// program its clock for each wait, which costs a tenth of a short connection.
+	patience = 100
+)
 
-// wait fetches events into l.events: first waiting briefly by itself, then as long as it takes in a system call that the
-// scheduler knows of, so that a resting loop holds up nobody.
+// wait fetches events into l.events: while they keep coming, by a system call that the scheduler does not know of, and
+// otherwise by one that it does, so that a resting loop holds up nobody.
 func (l *Loop) wait(more bool) (int, error) {
-	timeout := 0
-	if !more {
-		timeout = l.timeout()
+	if more || l.busy > 0 {
+		timeout := 0
+		if !more {
+			timeout = l.timeout()
+		}
+		short := timeout
+		if timeout < 0 || timeout > patience {
+			short = patience
+		}
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.events[0])),
+			batch, uintptr(short), 0, 0)
+		switch {
+		case errno == unix.EINTR:
+			l.busy--
+			return 0, nil
+		case errno != 0:
+			return 0, errno
+		case n > 0:
+			l.busy = interruptions
+			return int(n), nil
+		case short == timeout:
+			return 0, nil
+		}
 	}
-	short := timeout
-	if timeout < 0 || timeout > briefly {
-		short = briefly
-	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.events[0])),
-		batch, uintptr(short), 0, 0)
-	if errno != 0 && errno != unix.EINTR {
-		return 0, errno
-	}
-	if errno != 0 { // Go preempts goroutines by signal
-		return 0, nil
-	}
-	if n > 0 || short == timeout {
-		return int(n), nil
-	}
-	blocked, err := unix.EpollWait(l.fd, l.events[:], l.timeout())
+	n, err := unix.EpollWait(l.fd, l.events[:], l.timeout())
 	if err == unix.EINTR {
-		return 0, nil
+		n, err = 0, nil
 	}
-	return blocked, err
+	l.busy = 0
+	if n > 0 {
+		l.busy = interruptions
+	}
+	return n, err
 }
 
 // timeout returns how many milliseconds there are until the next timer; -1: there is none. It asks for the time, since
