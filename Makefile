@@ -1,4 +1,5 @@
-# `make help` lists the targets. Variables: ARGS for demo, lab, reload, bench and fuzz, TIME for fuzz.
+# `make help` lists the targets. ARGS is handed to the program that a target runs (`go run ./lab/bench -help` says what
+# that takes); TIME is for fuzz, SEEDS for model.
 
 export PATH := $(PATH):/usr/local/go/bin
 
@@ -45,6 +46,7 @@ lint: tools ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	cd openwrt/pack && go run $(STATICCHECK) ./...
 	cd lab/luci && go run $(STATICCHECK) ./...
 
 .PHONY: hello
@@ -103,7 +105,7 @@ size: cross ## sizes of the binaries, stripped and compressed, and what each mod
 
 .PHONY: clean
 clean: ## remove what the targets above made
-	rm -rf bin dist
+	rm -rf bin dist lab/luci/node_modules
 
 .PHONY: FORCE
 FORCE:
