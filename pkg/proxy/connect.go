@@ -24,6 +24,7 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 	l.peekEnded(c)
 	c.helloTook = l.timers.Now() - c.began
 	l.peek.observe(c.helloTook)
+	l.remember(c, d.route, d.name) // first: the name stands in what was received, whose buffer may be lent again
 	if d.request != nil {
 		c.single = true
 		c.dropBuffer(l, &c.up)
@@ -34,7 +35,6 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 	t.active++
 	c.prepare(l, t.pool.Backend.Options.SendProxy, received)
 	c.identify(l, t.pool)
-	l.remember(c, d.route, d.name)
 	return c.connect(l, nil)
 }
 

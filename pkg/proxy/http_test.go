@@ -215,6 +215,24 @@ func TestACME(t *testing.T) {
 	w.until("all is closed", func(s Stats) bool { return s.Active == 0 })
 }
 
+// The name that a challenge is for is remembered as it was asked for, also where the request came in pieces: what the
+// server gets is written where they lay.
+func TestNameOfRequestInPieces(t *testing.T) {
+	w, _ := httpWorld(t)
+	c, err := net.Dial("tcp4", w.setup.Listeners[1].Addresses[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "GET /.well-known/acme-challenge/x HTTP/1.1\r\nUser-Agent: other.example.com other.example.com\r\n")
+	w.until("the first piece waits", func(s Stats) bool { return s.PeekBytes > 0 })
+	io.WriteString(c, "Host: app.example.com\r\n\r\n")
+	if _, err := io.ReadAll(c); err != nil {
+		t.Fatal(err)
+	}
+	w.last("its host is the one that it named", func(r Connection) bool { return r.Host == "app.example.com" })
+}
+
 func TestRouteByHost(t *testing.T) {
 	w, _ := httpWorld(t)
 	w.setup.Listeners[1].HTTPRoute = true
