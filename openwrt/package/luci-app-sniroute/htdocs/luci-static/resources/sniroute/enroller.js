@@ -50,6 +50,7 @@ return baseclass.extend({
 			'class': 'cbi-input-textarea', 'rows': 8, 'autocomplete': 'off', 'spellcheck': 'false', 'wrap': 'off'
 		});
 		const result = E('div', { 'aria-live': 'polite' });
+		const router = window.location.hostname.replace(/[\[\]]/g, ''); // around an IPv6 address
 
 		const say = (kind, text, remedy) => dom.append(result, [ E('ul', { 'class': 'sniroute-problems' },
 			[ parts.problem(kind, words.clean(text), remedy) ]) ]);
@@ -95,7 +96,8 @@ return baseclass.extend({
 			E('div', { 'class': 'sniroute sniroute-form' }, [
 				E('p', {}, [ _('Create the account and its Secret in the cluster first:') ]),
 				E('pre', { 'class': 'sniroute-mono' }, [
-					'sniroute manifest | kubectl apply -f -\nkubectl -n sniroute get secret sniroute-token -o yaml'
+					'ssh root@%s sniroute manifest | kubectl apply -f -\n'.format(router),
+					'kubectl -n sniroute get secret sniroute-token -o yaml'
 				]),
 				field('sniroute-cluster', _('Cluster'), _('The name of its section; a new one is made if there is none.'), name,
 					E('datalist', { 'id': 'sniroute-clusters' }, clusters.map(c => E('option', { 'value': c })))),
