@@ -39,6 +39,7 @@ type daemon struct {
 	control *status.Control
 
 	reloads chan reloadRequest // to the goroutine that reloads
+	read    string             // printOf what was read last, in force or not; of that goroutine
 
 	looking sync.Mutex    // held by lookAround: what was read first is not to overwrite what was read later
 	router  *route.Router // what was read of the router last without an error, guarded by looking; nil: nothing
@@ -46,7 +47,6 @@ type daemon struct {
 	mu      sync.Mutex         // guards what follows
 	config  *config.Config     // in force
 	state   status.ConfigState // of it
-	read    string             // printOf what was read last, in force or not
 	names   []string           // of the router
 	unknown error              // what could not be found out about the router
 }

@@ -23,12 +23,10 @@ func printOf(data []byte, err error) string {
 	return string(sum[:])
 }
 
-// load reads and judges the configuration, and remembers what it has read.
+// load reads and judges the configuration, and remembers what it has read. It belongs to the goroutine that reloads.
 func (d *daemon) load() (*config.Config, []config.Warning, error) {
 	path, data, err := config.Read(d.dir)
-	d.mu.Lock()
 	d.read = printOf(data, err)
-	d.mu.Unlock()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,15 +34,21 @@ func (d *daemon) load() (*config.Config, []config.Warning, error) {
 }
 
 // followConfig reloads when the configuration file holds other bytes than those that were read last, as after `uci
-// commit`, until ctx ends. An empty file is taken for one that is about to be written; SIGHUP takes that over too.
+// commit`, until ctx ends.
 func (d *daemon) followConfig(ctx context.Context) {
 	watch.FollowFile(ctx, filepath.Join(d.dir, "sniroute"), quiet, d.log, func() {
-		_, data, err := config.Read(d.dir)
-		d.mu.Lock()
-		changed := printOf(data, err) != d.read
-		d.mu.Unlock()
-		if changed && (err != nil || len(data) > 0) {
-			_ = d.Reload(ctx) // it logs what is wrong
-		}
+		_ = d.request(ctx, reloadRequest{ifChanged: true}) // it logs what is wrong
 	})
+}
+
+// changed reports whether the file holds something that was not read yet. An empty file is taken for one that is about
+// to be written; SIGHUP takes that over too. It belongs to the goroutine that reloads: what another reload is reading
+// is not read twice.
+func (d *daemon) changed() bool {
+	path, data, err := config.Read(d.dir)
+	if printOf(data, err) == d.read || err == nil && len(data) == 0 {
+		return false
+	}
+	d.log.Debug("the configuration file has changed", "file", path)
+	return true
 }

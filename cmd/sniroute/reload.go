@@ -12,13 +12,20 @@ import (
 )
 
 // A reloadRequest asks the goroutine that reloads for a reload, and is told what came of it.
-type reloadRequest struct{ done chan<- error }
+type reloadRequest struct {
+	ifChanged bool // only if the file holds something else than what was read last
+	done      chan<- error
+}
 
 // Reload is part of status.Daemon.
-func (d *daemon) Reload(ctx context.Context) error {
+func (d *daemon) Reload(ctx context.Context) error { return d.request(ctx, reloadRequest{}) }
+
+// request has the goroutine that reloads do what is asked and returns when it has.
+func (d *daemon) request(ctx context.Context, r reloadRequest) error {
 	done := make(chan error, 1)
+	r.done = done
 	select {
-	case d.reloads <- reloadRequest{done}:
+	case d.reloads <- r:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -40,6 +47,10 @@ func (d *daemon) reloadOnDemand(ctx context.Context, hangup <-chan os.Signal) {
 		case <-hangup:
 			_ = d.reload(ctx) // it logs what is wrong
 		case request := <-d.reloads:
+			if request.ifChanged && !d.changed() {
+				request.done <- nil
+				continue
+			}
 			request.done <- d.reload(ctx)
 		}
 	}
