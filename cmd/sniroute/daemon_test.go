@@ -25,8 +25,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sniroute/sniroute/lab/port"
 	"github.com/sniroute/sniroute/pkg/status"
 )
+
+// patience is how long a test waits for what must happen; it says nothing about speed.
+const patience = time.Minute
 
 // TestDaemon runs the program as a router does: its configuration, real TLS through it, and everything that may happen
 // to it in between.
@@ -157,9 +161,9 @@ func TestNothingConfigured(t *testing.T) {
 	h.write("sniroute", fmt.Sprintf("config sniroute main\n\toption control '%s'\n\tlist status_listen '127.0.0.1:%d'\n"+
 		"config dns dns\n\toption enabled 0\n", h.socket(), h.statusPort))
 	d := h.start()
-	if !strings.Contains(d.log(), "waiting for a listener") || !strings.Contains(d.log(), "waiting for a route") {
-		t.Errorf("the log says\n%s", d.log())
-	}
+	eventually(t, "it says what it waits for", func() bool { // which it does after it answers
+		return strings.Contains(d.log(), "waiting for a listener") && strings.Contains(d.log(), "waiting for a route")
+	})
 	if r := h.routes(); len(r.Routes) != 0 || len(r.Refused) != 0 {
 		t.Errorf("routes: %+v", r)
 	}
@@ -254,9 +258,11 @@ config sniroute 'main'
 config listener 'https'
 	list listen '127.0.0.1:%[3]d'
 	option default_backend 'nas'
+	option inspect_delay '1m'
 config listener 'http'
 	option proto 'http'
 	list listen '127.0.0.1:%[7]d'
+	option inspect_delay '1m'
 config backend 'nas'
 	list server '%[4]s'
 config backend 'app'
@@ -336,7 +342,7 @@ func (h *home) dial(name string) *tls.Conn {
 }
 
 func (h *home) connect(name string) (*tls.Conn, error) {
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	dialer := &net.Dialer{Timeout: patience}
 	return tls.DialWithDialer(dialer, "tcp", fmt.Sprintf("127.0.0.1:%d", h.port),
 		&tls.Config{ServerName: name, InsecureSkipVerify: true}) // the name in the certificate is what is looked at
 }
@@ -370,22 +376,27 @@ func (h *home) refused(name string) {
 	}
 }
 
-// A process is a daemon that runs.
+// A process is a daemon that runs. Its log goes to a file: what it wrote before it answered can be read then.
 type process struct {
 	t   *testing.T
 	cmd *exec.Cmd
-	out *lockedBuffer
+	out *os.File
 }
 
 // start starts the daemon and returns when it answers commands.
 func (h *home) start() *process {
 	h.t.Helper()
-	p := &process{t: h.t, cmd: exec.Command(h.binary, "run", "-c", h.dir), out: new(lockedBuffer)}
+	out, err := os.CreateTemp(h.t.TempDir(), "log")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p := &process{t: h.t, cmd: exec.Command(h.binary, "run", "-c", h.dir), out: out}
 	p.cmd.Stderr = p.out
 	if err := p.cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() {
+		defer out.Close()
 		if p.cmd.ProcessState == nil {
 			_ = p.cmd.Process.Kill()
 			_ = p.cmd.Wait()
@@ -400,6 +411,19 @@ func (h *home) start() *process {
 	return p
 }
 
+// reload has the daemon read its configuration again, and returns when it has taken it over.
+func (h *home) reload() {
+	h.t.Helper()
+	client, err := status.Dial(h.socket())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Reload(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func (p *process) signal(s os.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
@@ -409,23 +433,13 @@ func (p *process) signal(s os.Signal) {
 
 func (p *process) wait() error { return p.cmd.Wait() }
 
-func (p *process) log() string { return p.out.String() }
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(data []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(data)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+func (p *process) log() string {
+	p.t.Helper()
+	text, err := os.ReadFile(p.out.Name())
+	if err != nil {
+		p.t.Error(err)
+	}
+	return string(text)
 }
 
 // serveTLS serves a certificate with that name, and echoes.
@@ -491,20 +505,13 @@ func listenLocal(t *testing.T) net.Listener {
 	return l
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
+// freePort returns a port of 127.0.0.1 that nobody else is given while the test runs.
+func freePort(t *testing.T) int { return int(port.Reserve(t).Port()) }
 
 // eventually waits for something that follows from what was done, however slow the machine is.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if ok() {
 			return
 		}

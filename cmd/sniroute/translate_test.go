@@ -245,7 +245,7 @@ func TestRouterUnknown(t *testing.T) {
 
 // TestRouterNamesStay: while the LAN's own names cannot be read, no cluster may claim those that were known.
 func TestRouterNamesStay(t *testing.T) {
-	var log lockedBuffer
+	var log strings.Builder
 	d := &daemon{dir: t.TempDir(), log: slog.New(slog.NewTextHandler(&log, nil)), sources: new(sources)}
 	d.keeper = newKeeper(new(route.Holder), nil, d.log)
 	d.own.Store(new(addresses))
