@@ -174,39 +174,14 @@ func (c *cycle) syslog() func() string {
 }
 
 func newCycle(t *testing.T) *cycle {
-	dir, err := os.MkdirTemp("", "router") // not t.TempDir: the daemon is another user and must get there
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	r, err := New(dir, filepath.Join(built, "forward"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := bareRouter(t)
 	c := &cycle{T: t, Router: r, packages: t.TempDir()}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-		for _, call := range r.Unknown() {
-			t.Errorf("nobody answers %s", call)
-		}
-	})
 	if err := os.Remove(r.Path("/usr/bin/sniroute")); err != nil { // the package brings it
 		t.Fatal(err)
 	}
 	r.Play("dnsmasq", func(Call) (string, int) { return "", 0 }) // its init script
-	if c.procd, err = r.StartProcd(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.procd.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	c.startProcd()
+	var err error
 	if c.authority, err = house.NewAuthority(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
@@ -216,6 +191,19 @@ func newCycle(t *testing.T) *cycle {
 	write(t, r, "/etc/init.d/dnsmasq", "#!/bin/sh\nrouter dnsmasq \"$@\"\n", 0o755)
 	c.useRealUCI()
 	return c
+}
+
+func (c *cycle) startProcd() {
+	c.Helper()
+	var err error
+	if c.procd, err = c.StartProcd(); err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() {
+		if err := c.procd.Close(); err != nil {
+			c.Error(err)
+		}
+	})
 }
 
 // useRealUCI puts the real tool into the root where this machine has it.

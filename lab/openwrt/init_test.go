@@ -22,7 +22,29 @@ const initScript = "../../init.d/sniroute"
 // newRouter makes a router with the init script and the account in it, and busybox's shell to run it.
 func newRouter(t *testing.T) *Router {
 	t.Helper()
-	r, err := New(t.TempDir(), filepath.Join(built, "forward"))
+	r := bareRouter(t)
+	text, err := os.ReadFile(initScript)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, r, "/etc/init.d/sniroute", string(text), 0o755)
+	write(t, r, "/etc/passwd", "root:x:0:0:root:/root:/bin/ash\nsniroute:x:443:443::/:/bin/false\n", 0o644)
+	r.Play("sniroute", func(Call) (string, int) { return "/etc/config/sniroute is valid\n", 0 })
+	return r
+}
+
+// bareRouter has nothing of sniroute's. At the end, every call that a script made must have been answered.
+func bareRouter(t *testing.T) *Router {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "router") // not t.TempDir: the daemon is another user and must get there
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := New(dir, filepath.Join(built, "forward"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +56,6 @@ func newRouter(t *testing.T) *Router {
 			t.Errorf("nobody answers %s", call)
 		}
 	})
-	text, err := os.ReadFile(initScript)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, r, "/etc/init.d/sniroute", string(text), 0o755)
-	write(t, r, "/etc/passwd", "root:x:0:0:root:/root:/bin/ash\nsniroute:x:443:443::/:/bin/false\n", 0o644)
-	r.Play("sniroute", func(Call) (string, int) { return "/etc/config/sniroute is valid\n", 0 })
 	return r
 }
 

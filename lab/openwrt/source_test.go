@@ -117,40 +117,14 @@ status:
 `
 
 func newSourceLab(t *testing.T) *sourceLab {
-	dir, err := os.MkdirTemp("", "router") // not t.TempDir: the daemon is another user and must get there
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	r, err := New(dir, filepath.Join(built, "forward"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := bareRouter(t)
 	l := &sourceLab{cycle: cycle{T: t, Router: r}}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-		for _, call := range r.Unknown() {
-			t.Errorf("nobody answers %s", call)
-		}
-	})
 	l.build()
 	if err := r.MoveTo(l.house.Router.Namespace); err != nil {
 		t.Fatal(err)
 	}
 	l.install()
-	if l.procd, err = r.StartProcd(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.procd.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	l.startProcd()
 	return l
 }
 
