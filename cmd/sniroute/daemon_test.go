@@ -25,7 +25,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sniroute/sniroute/lab/port"
+	"github.com/sniroute/sniroute/lab/freeport"
 	"github.com/sniroute/sniroute/pkg/status"
 )
 
@@ -506,7 +506,7 @@ func listenLocal(t *testing.T) net.Listener {
 }
 
 // freePort returns a port of 127.0.0.1 that nobody else is given while the test runs.
-func freePort(t *testing.T) int { return int(port.Reserve(t).Port()) }
+func freePort(t *testing.T) int { return int(freeport.Reserve(t).Port()) }
 
 // eventually waits for something that follows from what was done, however slow the machine is.
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sniroute/sniroute/lab/port"
+	"github.com/sniroute/sniroute/lab/freeport"
 	"github.com/sniroute/sniroute/pkg/status"
 )
 
@@ -108,7 +108,7 @@ func (h *home) missing(d *process) string {
 // server's connections stay.
 func TestReloadKeeps(t *testing.T) {
 	h := newHome(t)
-	address := port.Reserve(t).String()
+	address := freeport.Reserve(t).String()
 	second := serveTLS(t, "second")
 	text := h.text("app") + fmt.Sprintf(`
 config backend 'sick'
