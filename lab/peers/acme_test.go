@@ -4,13 +4,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sniroute/sniroute/lab/house"
 )
@@ -247,32 +247,15 @@ func (a *authority) verify(dir, first, name string) (string, error) {
 // responder starts a server for TLS-ALPN-01 (RFC 8737): it shows the certificate that the client made for the name.
 func (h *home) responder(host *house.Host, folder string) {
 	h.t.Helper()
-	l, err := host.Listen("tcp", netip.AddrPortFrom(host.IPv4, 7443).String())
-	h.must(err)
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(patience))
-				server := tls.Server(conn, &tls.Config{
-					NextProtos: []string{"acme-tls/1"},
-					GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-						file := filepath.Join(folder, filepath.Base(hello.ServerName))
-						pair, err := tls.LoadX509KeyPair(file+".crt.pem", file+".key.pem")
-						return &pair, err
-					},
-				})
-				_, _ = io.Copy(io.Discard, server)
-			})
-		}
-	})
-	h.t.Cleanup(func() {
-		l.Close()
-		serving.Wait()
+	h.accept(host, 7443, func(conn net.Conn) {
+		server := tls.Server(conn, &tls.Config{
+			NextProtos: []string{"acme-tls/1"},
+			GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				file := filepath.Join(folder, filepath.Base(hello.ServerName))
+				pair, err := tls.LoadX509KeyPair(file+".crt.pem", file+".key.pem")
+				return &pair, err
+			},
+		})
+		_, _ = io.Copy(io.Discard, server)
 	})
 }

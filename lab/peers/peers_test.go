@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,6 +223,31 @@ func (h *home) serve(host *house.Host, port uint16, name, program string, argume
 		return conn.Close()
 	}))
 	return s
+}
+
+// accept is a server of the test's own: it calls serve for each connection, which is closed afterwards.
+func (h *home) accept(host *house.Host, port uint16, serve func(net.Conn)) {
+	h.t.Helper()
+	l, err := host.Listen("tcp", netip.AddrPortFrom(host.IPv4, port).String())
+	h.must(err)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(patience))
+				serve(conn)
+			})
+		}
+	})
+	h.t.Cleanup(func() {
+		l.Close()
+		serving.Wait()
+	})
 }
 
 // nginx starts one with more than a web server's usual configuration: blocks of the outermost level. %[1]s in it is the

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -235,39 +234,22 @@ func (h *home) takeApart(host *house.Host) <-chan header {
 	h.t.Helper()
 	pem, err := tls.LoadX509KeyPair(h.certificate("apart.example.com"), h.certificate("apart.example.com"))
 	h.must(err)
-	l, err := host.Listen("tcp", netip.AddrPortFrom(host.IPv4, 7443).String())
-	h.must(err)
 	told := make(chan header, 16)
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(patience))
-				got, err := readHeader(conn)
-				if err != nil {
-					h.t.Errorf("a header that is none: %v", err)
-					return
-				}
-				server := tls.Server(conn, &tls.Config{
-					Certificates: []tls.Certificate{pem}, NextProtos: []string{"h2", "http/1.1", "acme-tls/1"},
-				})
-				if err := server.Handshake(); err != nil {
-					h.t.Errorf("behind the header: %v", err)
-					return
-				}
-				told <- got
-				_, _ = io.Copy(io.Discard, server)
-			})
+	h.accept(host, 7443, func(conn net.Conn) {
+		got, err := readHeader(conn)
+		if err != nil {
+			h.t.Errorf("a header that is none: %v", err)
+			return
 		}
-	})
-	h.t.Cleanup(func() {
-		l.Close()
-		serving.Wait()
+		server := tls.Server(conn, &tls.Config{
+			Certificates: []tls.Certificate{pem}, NextProtos: []string{"h2", "http/1.1", "acme-tls/1"},
+		})
+		if err := server.Handshake(); err != nil {
+			h.t.Errorf("behind the header: %v", err)
+			return
+		}
+		told <- got
+		_, _ = io.Copy(io.Discard, server)
 	})
 	return told
 }
