@@ -176,7 +176,9 @@ func (l *Loop) wakeUp() {
 	unix.Write(l.wake, one[:])
 }
 
-// Run calls the handler until Stop. An error means that the kernel refused to wait, which only a programming error
+// Run calls the handler until Stop. While events keep coming it does not give its processor back, even where it waits:
+// GOMAXPROCS must leave another one to all other goroutines, which otherwise, as the garbage collector, get a turn every
+// 20 ms alone. An error means that the kernel refused to wait, which only a programming error
 // can cause.
 func (l *Loop) Run(h Handler) error {
 	more := false
