@@ -177,9 +177,8 @@ func (l *Loop) wakeUp() {
 }
 
 // Run calls the handler until Stop. While events keep coming it does not give its processor back, even where it waits:
-// GOMAXPROCS must leave another one to all other goroutines, which otherwise, as the garbage collector, get a turn every
-// 20 ms alone. An error means that the kernel refused to wait, which only a programming error
-// can cause.
+// GOMAXPROCS must leave another one to all other goroutines, which otherwise get a turn every 20 ms alone, as does the
+// garbage collector. An error means that the kernel refused to wait, which only a programming error can cause.
 func (l *Loop) Run(h Handler) error {
 	more := false
 	for {

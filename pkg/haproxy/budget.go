@@ -19,12 +19,12 @@ func newBudget() budget {
 	return budget{steps: 16 << 20, patterns: 200 << 10, bytes: 4 << 20}
 }
 
-// workAll pays for a steps, b times.
-func (b *budget) workAll(a, times int) {
-	if times > 0 && a > b.steps/times {
+// workAll pays for n steps, so many times.
+func (b *budget) workAll(n, times int) {
+	if times > 0 && n > b.steps/times {
 		panic(overBudget("its rules and names are too many to work through together"))
 	}
-	b.work(a * times)
+	b.work(n * times)
 }
 
 // work pays for n steps.

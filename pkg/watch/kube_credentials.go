@@ -83,7 +83,7 @@ func contentID(path string) (fileID, error) {
 
 const remedyEnroll = "write it with `sniroute enroll URL`"
 
-// files reads the credentials of the options server, ca_file and token_file.
+// options reads the credentials of the options server, ca_file and token_file.
 func (r *credentialReader) options(servers []string, caFile, tokenFile string) (*credentials, error) {
 	c := new(credentials)
 	for _, server := range servers {
