@@ -110,6 +110,7 @@ func TestPanicIsContained(t *testing.T) {
 		} else {
 			victim = w.openTo("app.example.com")
 		}
+		w.until("both are in", func(s Stats) bool { return s.Active == 2 }) // and the survivor is read no more
 		faulty.armed.Store(true)
 		victim.Write([]byte("x"))
 		if _, err := io.ReadAll(victim); err != nil && !errors.Is(err, syscall.ECONNRESET) {

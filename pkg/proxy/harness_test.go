@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sniroute/sniroute/lab/freeport"
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
 // patience is how long a test waits for what must happen; it says nothing about speed.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // plenty are limits that no test reaches unless it means to.
 var plenty = Limits{MaxConnections: 20000, PeekMemory: 64 << 20, DrainTimeout: 100 * time.Millisecond}
@@ -94,11 +95,12 @@ var options = route.BackendOptions{ConnectTimeout: patience, IdleTimeout: patien
 
 // server starts a server and makes it a backend of that name.
 func (w *world) server(name string, serve func(s *server, c *net.TCPConn)) *server {
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	address := freeAddress(w.t) // nobody else's when the server is gone
+	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(address))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &server{name: name, listener: l, address: l.Addr().(*net.TCPAddr).AddrPort()}
+	s := &server{name: name, listener: l, address: address}
 	var done sync.WaitGroup
 	done.Go(func() {
 		for {
@@ -175,13 +177,10 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
+// freeAddress returns an address of loopback that nobody else is given while the test runs, and where nobody listens.
 func freeAddress(t *testing.T) netip.AddrPort {
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	t.Helper()
+	return freeport.Reserve(t)
 }
 
 // dial connects to the world's listener.

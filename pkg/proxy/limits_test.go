@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -85,10 +86,35 @@ func TestConnectTimeout(t *testing.T) {
 	app := &w.policy.Backends[1]
 	app.Servers = append([]route.Server{{Address: full, Weight: 1}}, app.Servers...)
 	app.Options.ConnectTimeout = 100 * time.Millisecond
+	clock := w.handClock()
 	w.apply()
+	waited := 0
 	for range 2 {
-		got, err := ask(w.dial(), nil, appHello)
-		wantEcho(t, got, err, "app", appHello)
+		c, answered := w.dial(), make(chan struct{})
+		go func() {
+			defer close(answered)
+			got, err := ask(c, nil, appHello)
+			if want := append([]byte("app:"), appHello...); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("got %q, %v", got, err)
+			}
+		}()
+		w.until("the one does not answer, or the other one does", func(s Stats) bool {
+			select {
+			case <-answered:
+				return true
+			default:
+			}
+			waits := s.backend("app").Servers[0].Active == 1
+			if waits {
+				waited++
+				clock.pass(100 * time.Millisecond)
+			}
+			return waits
+		})
+		<-answered
+	}
+	if failed := w.proxy.Stats().backend("app").Servers[0].Failed; waited == 0 || int(failed) != waited {
+		t.Errorf("%d connects had no answer, %d failed", waited, failed)
 	}
 }
 
@@ -113,20 +139,30 @@ func fullListener(t *testing.T) netip.AddrPort {
 func TestInspectDelay(t *testing.T) {
 	w := newWorld(t, 1, nil)
 	w.server("ssh", func(s *server, c *net.TCPConn) { io.WriteString(c, "SSH-2.0-test\r\n") })
-	w.setup.Listeners[0].InspectDelay = 200 * time.Millisecond
-	w.apply()
-	if got, err := io.ReadAll(w.dial()); err != nil || len(got) > 0 {
-		t.Errorf("silence: got %q (%v), want the end", got, err)
-	}
-	w.setup.Listeners[0].NonTLS = "ssh"
+	const delay = 200 * time.Millisecond
+	w.setup.Listeners[0].InspectDelay = delay
+	clock := w.handClock()
 	w.apply()
 	c := w.dial()
+	w.until("it is in", func(s Stats) bool { return s.Peeking == 1 })
+	clock.pass(delay)
+	if got, err := io.ReadAll(c); err != nil || len(got) > 0 {
+		t.Errorf("silence: got %q (%v), want the end", got, err)
+	}
+	c.Close()
+	w.setup.Listeners[0].NonTLS = "ssh"
+	w.apply()
+	c = w.dial()
+	w.until("it is in", func(s Stats) bool { return s.Peeking == 1 })
+	clock.pass(delay)
 	if got, err := io.ReadAll(c); err != nil || string(got) != "SSH-2.0-test\r\n" {
 		t.Errorf("silence before a server that speaks first: got %q (%v)", got, err)
 	}
 	c.Close()
 	c = w.dial()
 	c.Write(appHello[:100])
+	w.until("it is read", func(s Stats) bool { return s.PeekBytes > 0 })
+	clock.pass(delay)
 	if got, err := io.ReadAll(c); err != nil || len(got) > 0 {
 		t.Errorf("a partial hello: got %q (%v), want the end", got, err)
 	}
@@ -147,12 +183,13 @@ func TestIdleTimeout(t *testing.T) {
 	w.server("app", func(s *server, c *net.TCPConn) { io.Copy(c, c) })
 	w.expose("app.example.com", "app")
 	w.policy.Backends[1].Options.IdleTimeout = 400 * time.Millisecond
+	clock := w.handClock()
 	w.apply()
 	c := w.dial()
 	c.Write(appHello)
 	io.ReadFull(c, make([]byte, len(appHello)))
 	for range 8 {
-		time.Sleep(100 * time.Millisecond)
+		clock.pass(300 * time.Millisecond)
 		if _, err := c.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -160,6 +197,7 @@ func TestIdleTimeout(t *testing.T) {
 			t.Fatalf("a busy connection was cut: %v", err)
 		}
 	}
+	clock.pass(400 * time.Millisecond)
 	if got, err := io.ReadAll(c); err != nil || len(got) > 0 {
 		t.Errorf("got %q (%v), want the end", got, err)
 	}
@@ -281,6 +319,7 @@ func TestSilentBehindHeader(t *testing.T) {
 		ssh := &w.policy.Backends[1]
 		ssh.Servers = append([]route.Server{{Address: freeAddress(t), Weight: 1}}, ssh.Servers...)
 		w.setup.Listeners[0].InspectDelay = 50 * time.Millisecond
+		clock := w.handClock()
 		w.setup.Listeners[0].NonTLS = "ssh"
 		if header != "" {
 			w.setup.Listeners[0].AcceptProxy = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
@@ -289,6 +328,8 @@ func TestSilentBehindHeader(t *testing.T) {
 		for range 4 {
 			c := w.dial()
 			io.WriteString(c, header)
+			w.until("what it sent is read", func(s Stats) bool { return s.Peeking == 1 && (s.PeekBytes > 0 || header == "") })
+			clock.pass(50 * time.Millisecond)
 			if got, err := io.ReadAll(c); string(got) != "SSH-2.0-test\r\n" || err != nil {
 				t.Errorf("behind %q: got %q, %v", header, got, err)
 			}

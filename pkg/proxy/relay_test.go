@@ -217,7 +217,7 @@ func TestRelayShares(t *testing.T) {
 	for i := range 50 {
 		c := w.dial()
 		all.Go(func() {
-			sent := append(bytes.Clone(appHello), noise(2<<20, uint64(i))...)
+			sent := append(bytes.Clone(appHello), noise(1<<20, uint64(i))...)
 			got, err := ask(c, nil, sent)
 			if err != nil || !bytes.Equal(got, append([]byte("app:"), sent...)) {
 				t.Errorf("connection %d: %d bytes (%v)", i, len(got), err)
