@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sniroute/sniroute/lab/house"
 	"github.com/sniroute/sniroute/pkg/haproxy"
 	"github.com/sniroute/sniroute/pkg/uci"
 )
@@ -33,8 +34,12 @@ func compare(ctx context.Context, dir, program, file string) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate := filepath.Join(dir, "certificate.pem")
-	if err := writeCertificate(certificate); err != nil {
+	authority, err := house.NewAuthority(filepath.Join(dir, "certificates"))
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := authority.Issue("parity") // for frontends that terminate TLS
+	if err != nil {
 		return nil, err
 	}
 	var ports ports

@@ -67,17 +67,18 @@ func rewrite(text, certificate string, port func() (int, error)) (*stage, error)
 				s.fronts = append(s.fronts, front{name: name, haproxy: a, again: b})
 			}
 		case words[0] == "server":
-			words = without(words)
-			if isIP(words[2]) {
-				p, err := port()
-				if err != nil {
-					return nil, err
-				}
-				s.servers[name+"/"+words[1]] = p
-				words[2] = fmt.Sprintf("127.0.0.1:%d", p)
+			p, err := port()
+			if err != nil {
+				return nil, err
 			}
-			first = "    " + strings.Join(words, " ") + "\n"
-			second = first
+			s.servers[name+"/"+words[1]] = p
+			words = without(words)
+			here := slices.Replace(slices.Clone(words), 2, 3, fmt.Sprintf("127.0.0.1:%d", p))
+			if isIP(words[2]) {
+				words = here
+			} // else it has a name, or a socket: what the import says to that is to be seen
+			first = "    " + strings.Join(here, " ") + "\n"
+			second = "    " + strings.Join(words, " ") + "\n"
 		case words[0] == "default-server":
 			first = "    " + strings.Join(without(words), " ") + "\n"
 			second = first

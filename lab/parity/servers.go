@@ -2,16 +2,8 @@ package main
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
-	"os"
 	"sync"
 	"time"
 )
@@ -83,33 +75,4 @@ func answer(conn net.Conn, name string) {
 		return
 	}
 	fmt.Fprintf(conn, "|%s|", name)
-}
-
-// writeCertificate writes a certificate and its key, for frontends that terminate TLS.
-func writeCertificate(file string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "parity"},
-		NotAfter:     time.Now().Add(24 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return err
-	}
-	secret, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	if err := pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
-		return err
-	}
-	if err := pem.Encode(&b, &pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}); err != nil {
-		return err
-	}
-	return os.WriteFile(file, b.Bytes(), 0o600)
 }
