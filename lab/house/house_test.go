@@ -15,17 +15,11 @@ import (
 	"github.com/sniroute/sniroute/lab/netns"
 )
 
-func TestMain(m *testing.M) {
-	if err := netns.Isolate(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { netns.Main(m) }
 
 func build(t *testing.T) (*House, context.Context) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	h, err := Build()
 	if err != nil {
@@ -83,7 +77,7 @@ func TestFirewall(t *testing.T) {
 		{"LAN to internet", h.Client, "203.0.113.50:443", "wan, 203.0.113.1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
 			if test.want == "" {
 				ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
@@ -172,7 +166,7 @@ func TestDNS(t *testing.T) {
 	if err := dns.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for dig("app1.k8s.example.com", "A") != "192.168.0.3" {
 		if time.Now().After(deadline) {
 			t.Fatal("dnsmasq did not re-read the hosts directory")

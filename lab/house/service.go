@@ -70,7 +70,7 @@ func (s *Service) Signal(signal syscall.Signal) error {
 	return nil
 }
 
-// Stop sends the program a signal, waits for its end, and kills it after ten seconds, which is an error.
+// Stop sends the program a signal, waits for its end, and kills it after half a minute, which is an error.
 func (s *Service) Stop(signal syscall.Signal) error {
 	if err := s.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -78,7 +78,7 @@ func (s *Service) Stop(signal syscall.Signal) error {
 	select {
 	case <-s.ended:
 		return nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		_ = s.cmd.Process.Kill() // it may just have ended
 		<-s.ended
 		return fmt.Errorf("%s did not end on %v", s.Name, signal)
@@ -88,7 +88,7 @@ func (s *Service) Stop(signal syscall.Signal) error {
 // Ready calls ready every few milliseconds until it returns nil. It gives up when the program ends or after a time that
 // suits a slow machine; the error then holds the end of the log.
 func (s *Service) Ready(ctx context.Context, ready func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
 		err := ready(ctx)

@@ -41,6 +41,25 @@ func Enter() string {
 // Isolated reports whether this program runs in namespaces of its own.
 func Isolated() bool { return os.Getpid() == 1 && os.Getenv(isolatedVariable) != "" }
 
+// Main is the body of a TestMain, of which it is given the testing.M: it runs the tests isolated and exits with what they
+// return. prepare is called first, outside, where there are a network and a build cache; an error of it ends the program.
+func Main(m interface{ Run() int }, prepare ...func() error) {
+	if !Isolated() {
+		for _, f := range prepare {
+			exitOn(f())
+		}
+	}
+	exitOn(Isolate())
+	os.Exit(m.Run())
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
 // Isolate restarts the program in network, process and mount namespaces of its own and, for a plain user, in a user
 // namespace in which it is root. It belongs at the beginning of main or TestMain. In the program that was started
 // first it returns only an error, otherwise it exits with the status of the second; in the second it returns nil.

@@ -14,18 +14,11 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv("NETNS_TEST_OUTSIDE") != "" { // the program that TestEverythingEndsWithTheProgram starts and kills
-		if err := Isolate(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		exitOn(Isolate())
 		fmt.Println("isolated")
 		select {}
 	}
-	if err := Isolate(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
+	Main(m)
 }
 
 // pair returns two connected hosts, at 10.0.0.1 and 10.0.0.2 and at fd00::1 and fd00::2.
@@ -74,7 +67,7 @@ func TestDialAndListen(t *testing.T) {
 			defer conn.Close()
 			fmt.Fprint(conn, conn.RemoteAddr())
 		}()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		conn, err := a.Dial(ctx, "tcp", address)
 		if err != nil {
@@ -139,7 +132,7 @@ func TestRouteThroughFirewall(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer listener.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		conn, err := a.Dial(ctx, "tcp", "10.0.1.2:"+port)
 		if (err == nil) != (port == "80") {
@@ -183,7 +176,7 @@ func TestEverythingEndsWithTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	write.Close()
-	if err := read.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := read.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	first := make([]byte, len("isolated\n"))
