@@ -2,40 +2,59 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sniroute/sniroute/lab/freeport"
 )
 
 // A configuration is that of the daemon, which changes step by step.
 type configuration struct {
 	dir                    string
 	listen, second, status string // addresses
+	releases               []func()
 	town                   *town
 	step                   int
+	mistakes               int
 }
 
+// newConfiguration reserves what the daemon listens on until the configuration is closed: a listener comes back to an
+// address that one of all these connections could have been given meanwhile.
 func newConfiguration(dir string, t *town) (*configuration, error) {
 	c := &configuration{dir: dir, town: t}
 	for _, address := range []*string{&c.listen, &c.second, &c.status} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		at, release, err := freeport.Hold()
 		if err != nil {
+			c.close()
 			return nil, err
 		}
-		*address = l.Addr().String()
-		l.Close()
+		*address = at.String()
+		c.releases = append(c.releases, release)
 	}
 	return c, nil
 }
 
+func (c *configuration) close() {
+	for _, release := range c.releases {
+		release()
+	}
+}
+
 func (c *configuration) address() string { return c.listen }
+
+// marker is a host that the configuration has at no other step.
+func (c *configuration) marker() string { return fmt.Sprintf("step%d.example.com", c.step) }
+
+// mistake is what the newest broken configuration says, and none before.
+func (c *configuration) mistake() string { return fmt.Sprintf("nowhere%d", c.mistakes) }
 
 // write replaces the file, as uci does. A broken one must be refused.
 func (c *configuration) write(broken bool) error {
 	text := c.text()
 	if broken {
-		text += "config route 'broken'\n\tlist host 'broken.example.com'\n\toption backend 'nowhere'\n"
+		c.mistakes++
+		text += "config route 'broken'\n\tlist host 'broken.example.com'\n\toption backend '" + c.mistake() + "'\n"
 	}
 	temporary := filepath.Join(c.dir, ".sniroute.uci-new")
 	if err := os.WriteFile(temporary, []byte(text), 0o600); err != nil {
@@ -58,7 +77,6 @@ func (c *configuration) text() string {
 		}
 		return no
 	}
-	say("# step %d", c.step)
 	say("config sniroute 'main'\n\toption control '%s/run/control.sock'\n\tlist status_listen '%s'", c.dir, c.status)
 	say("\toption max_connections_per_source '0'\n\toption connection_rate_per_source '%s'", either(2, "100000", "0"))
 	say("\toption max_connections '%s'\n\toption peek_memory '%s'", either(3, "4000", "3000"), either(4, "4M", "2M"))
@@ -70,7 +88,7 @@ func (c *configuration) text() string {
 		c.town.address("app"), either(3, "leastconn", "roundrobin"), either(5, "source", "none"))
 	say("config backend 'moving'\n\tlist server '%s'\n\toption check 'none'",
 		c.town.address(either(1, "moving", "moved")))
-	say("config route 'stable'\n\tlist host 'stable.example.com'\n\toption backend 'app'")
+	say("config route 'stable'\n\tlist host 'stable.example.com'\n\tlist host '%s'\n\toption backend 'app'", c.marker())
 	say("config route 'move'\n\tlist host 'moving.example.com'\n\tlist host '*.wild.example.com'\n\toption backend 'moving'")
 	if c.on(1) {
 		say("config route 'toggle'\n\tlist host 'toggled.example.com'\n\toption backend 'toggled'")

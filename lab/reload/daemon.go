@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,10 +18,10 @@ import (
 
 // A daemon is a sniroute that runs.
 type daemon struct {
-	cmd          *exec.Cmd
-	program, dir string
-	reading      sync.WaitGroup
-	news         chan string // lines of its log that say what came of a change
+	cmd     *exec.Cmd
+	asks    *status.Client
+	reading sync.WaitGroup
+	news    chan string // lines of its log that say what came of a change
 
 	mu    sync.Mutex
 	last  string   // line of its log
@@ -29,7 +29,7 @@ type daemon struct {
 }
 
 func startDaemon(ctx context.Context, program, dir string, verbose bool) (*daemon, error) {
-	d := &daemon{program: program, dir: dir, news: make(chan string, 100)}
+	d := &daemon{news: make(chan string, 100)}
 	d.cmd = exec.Command(program, "run", "-c", dir)
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
@@ -39,8 +39,8 @@ func startDaemon(ctx context.Context, program, dir string, verbose bool) (*daemo
 		return nil, err
 	}
 	d.reading.Go(func() { d.read(stderr, verbose) })
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err = d.status(ctx); err == nil {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if d.asks, err = status.Dial(filepath.Join(dir, "run/control.sock")); err == nil {
 			return d, nil
 		}
 		if time.Now().After(end) || ctx.Err() != nil {
@@ -70,14 +70,6 @@ func (d *daemon) read(log io.Reader, verbose bool) {
 	}
 }
 
-func (d *daemon) status(ctx context.Context) (r status.Report, err error) {
-	out, err := exec.CommandContext(ctx, d.program, "status", "-json", "-c", d.dir).Output()
-	if err != nil {
-		return r, err
-	}
-	return r, json.Unmarshal(out, &r)
-}
-
 func (d *daemon) hangUp() error { return d.cmd.Process.Signal(syscall.SIGHUP) }
 
 func (d *daemon) kill() {
@@ -90,6 +82,7 @@ func (d *daemon) kill() {
 
 // end ends it as procd does.
 func (d *daemon) end() error {
+	d.asks.Close()
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}

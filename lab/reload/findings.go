@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,8 +50,8 @@ func (f *findings) transfer(what string, err error) {
 	}
 }
 
-// reload makes the next change and waits until the daemon says what came of it. Of five changes, four are announced by a
-// signal; the file alone takes half a second. Every tenth is a mistake.
+// reload makes the next change and waits until the daemon says what came of it, which for a good one is in force then. Of
+// five changes, four are announced by a signal; the file alone takes half a second. Every tenth is a mistake.
 func (f *findings) reload(ctx context.Context, d *daemon, c *configuration, i int) error {
 	broken := i%10 == 6
 	if !broken {
@@ -65,16 +67,8 @@ func (f *findings) reload(ctx context.Context, d *daemon, c *configuration, i in
 			return err
 		}
 	}
-	var line string
-	select {
-	case line = <-d.news:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(patience):
-		return fmt.Errorf("change %d: the daemon says nothing of it", i)
-	}
-	if refused := strings.Contains(line, "refused"); refused != broken {
-		return fmt.Errorf("change %d: the daemon says %s", i, line)
+	if err := d.follows(ctx, c, broken); err != nil {
+		return fmt.Errorf("change %d: %w", i, err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -90,13 +84,44 @@ func (f *findings) reload(ctx context.Context, d *daemon, c *configuration, i in
 	return nil
 }
 
+// follows waits until the daemon says that it has refused the newest mistake, or taken over the present step. It may have
+// more to say of those before: where the signal comes half a second behind the file, it has read that twice.
+func (d *daemon) follows(ctx context.Context, c *configuration, broken bool) error {
+	limit := time.After(patience)
+	for {
+		var line string
+		select {
+		case line = <-d.news:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit:
+			return errors.New("the daemon says nothing of it")
+		}
+		switch refused := strings.Contains(line, "refused"); {
+		case refused && broken && strings.Contains(line, "'"+c.mistake()+"'"):
+			return nil
+		case refused && !strings.Contains(line, "'nowhere"):
+			return fmt.Errorf("the daemon says %s", line)
+		case refused || broken:
+			continue
+		}
+		routes, err := d.asks.Routes(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(routes.Routes, func(r status.Route) bool { return r.Host == c.marker() }) {
+			return nil
+		}
+	}
+}
+
 // audit holds the daemon's counters against what was done: every connection was to a backend, and is counted, also where
 // that was removed since.
 func (f *findings) audit(ctx context.Context, d *daemon) {
 	var report status.Report
 	var err error
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		report, err = d.status(ctx)
+		report, err = d.asks.Status(ctx)
 		if err != nil || report.Traffic.Active == 0 || time.Now().After(end) {
 			break
 		}

@@ -69,6 +69,7 @@ func run(ctx context.Context, o options) (*findings, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer config.close()
 	if err := config.write(false); err != nil {
 		return nil, err
 	}

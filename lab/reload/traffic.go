@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long one connection may take, and a transfer may be silent.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Traffic is all that clients do.
 type traffic struct {
