@@ -100,7 +100,7 @@ func sameButHost(a, b *route.Claim) bool {
 	return equalClaims([]route.Claim{x}, []route.Claim{y})
 }
 
-// decode reads the objects of one source. It refuses what encode never writes, and more claims than there may be.
+// decodeSource reads the objects of one source. It refuses what encode never writes, and more claims than there may be.
 func decodeSource(source string, objects []stateObject, maxClaims int) (*savedSource, error) {
 	s := &savedSource{objects: make(map[route.Object]savedObject)}
 	for _, o := range objects {
