@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/sniroute/sniroute/pkg/backend"
+	"github.com/sniroute/sniroute/pkg/route"
 )
 
 // What a backend counted goes on when it comes back after the table was without it. Its counters are shown until it had
@@ -25,7 +28,8 @@ func (l *loop) bury(t *target) {
 	name := t.pool.Backend.Name
 	past := l.past[name]
 	if past == nil {
-		past = &pastTarget{target: target{pool: t.pool}}
+		// Not the pool itself, which would keep all the clients that it remembers.
+		past = &pastTarget{target: target{pool: backend.New(route.Backend{Name: name})}}
 		l.past[name] = past
 	}
 	past.absorb(t)
