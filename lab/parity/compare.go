@@ -43,8 +43,8 @@ func compare(ctx context.Context, dir, program, file string) ([]result, error) {
 		return nil, err
 	}
 	var ports ports
+	defer ports.release()
 	s, err := rewrite(string(text), certificate, ports.free)
-	ports.release()
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func compare(ctx context.Context, dir, program, file string) ([]result, error) {
 		return nil, err
 	}
 	defer theirs.stop()
-	ours, err := startSniroute(ctx, dir, program, file, s)
+	ours, err := startSniroute(ctx, dir, program, file, s, ports.free)
 	if err != nil {
 		return nil, err
 	}
@@ -116,37 +116,54 @@ func (s *stage) where(answer string) string {
 	return answer
 }
 
-// ask sends a probe to a port of loopback and returns which server answers.
+// patience is how long a busy machine may take for an answer.
+const patience = 2 * time.Minute
+
+// ask sends a probe to a port of loopback and returns which server answers. Where it took so long that the probe might be
+// taken for silence, it is sent anew.
 func ask(ctx context.Context, port int, p probe) string {
-	dialer := net.Dialer{Timeout: 10 * time.Second}
+	for {
+		begun := time.Now()
+		answer, sent := askOnce(ctx, port, p)
+		if p.bytes == nil || sent.Sub(begun) < inspectDelay/2 || ctx.Err() != nil {
+			return answer
+		}
+	}
+}
+
+// askOnce sends a probe once, and says when it had done so.
+func askOnce(ctx context.Context, port int, p probe) (answer string, sent time.Time) {
+	dialer := net.Dialer{Timeout: patience}
 	if p.from != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(p.from)}
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	switch {
 	case errors.Is(err, syscall.ECONNRESET): // closed before the dialler saw it open
-		return refused
+		return refused, sent
 	case err != nil:
-		return "no connection: " + err.Error()
+		return "no connection: " + err.Error(), sent
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		return err.Error()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err.Error(), sent
 	}
-	if _, err := conn.Write(p.bytes); err != nil {
-		return refused
+	_, err = conn.Write(p.bytes)
+	sent = time.Now()
+	if err != nil {
+		return refused, sent
 	}
-	answer, err := io.ReadAll(conn)
-	if parts := bytes.Split(answer, []byte("|")); len(parts) == 3 {
-		return string(parts[1])
+	text, err := io.ReadAll(conn)
+	if parts := bytes.Split(text, []byte("|")); len(parts) == 3 {
+		return string(parts[1]), sent
 	}
-	if to := redirection.FindSubmatch(answer); to != nil {
-		return string(to[1])
+	if to := redirection.FindSubmatch(text); to != nil {
+		return string(to[1]), sent
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "no answer"
+		return "no answer", sent
 	}
-	return refused
+	return refused, sent
 }
 
 // redirection finds where an HTTP answer redirects to.
@@ -175,7 +192,7 @@ func start(ctx context.Context, dir, program string, args ...string) (*running, 
 
 // ready waits until a port is listened on.
 func (r *running) ready(port int) error {
-	for range 600 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-r.exited:
 			return fmt.Errorf("%s ended:\n%s", r.cmd.Path, r.output.String())
@@ -184,19 +201,15 @@ func (r *running) ready(port int) error {
 		if listens(port) {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	return fmt.Errorf("%s does not listen on port %d:\n%s", r.cmd.Path, port, r.output.String())
 }
 
-// listens reports whether somebody listens on a port of loopback, without connecting to it.
+// listens reports whether somebody listens on a port, without connecting to it: /proc/net/tcp (proc(5)) has the state 0A
+// for a local address that ends in the port.
 func listens(port int) bool {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return errors.Is(err, syscall.EADDRINUSE)
-	}
-	l.Close()
-	return false
+	text, err := os.ReadFile("/proc/net/tcp")
+	return err == nil && strings.Contains(string(text), fmt.Sprintf(":%04X 00000000:0000 0A ", port))
 }
 
 func (r *running) stop() {
@@ -214,7 +227,7 @@ func startHAProxy(ctx context.Context, dir, file string, s *stage) (*running, er
 }
 
 // startSniroute imports the file and starts the daemon with it. Its own sockets and files are put into dir.
-func startSniroute(ctx context.Context, dir, program, file string, s *stage) (*running, error) {
+func startSniroute(ctx context.Context, dir, program, file string, s *stage, port func() (int, error)) (*running, error) {
 	imported, _, err := haproxy.Import([]byte(s.again), func(name string) ([]byte, error) {
 		return os.ReadFile(filepath.Join(filepath.Dir(file), name))
 	})
@@ -226,13 +239,11 @@ func startSniroute(ctx context.Context, dir, program, file string, s *stage) (*r
 			section.Set("control", filepath.Join(dir, "control.sock"))
 			section.Set("state_file", filepath.Join(dir, "state.json"))
 			if section.Option("status_listen") == nil {
-				var ports ports
-				port, err := ports.free()
-				ports.release()
+				p, err := port()
 				if err != nil {
 					return nil, err
 				}
-				section.Add("status_listen", fmt.Sprintf("127.0.0.1:%d", port))
+				section.Add("status_listen", fmt.Sprintf("127.0.0.1:%d", p))
 			}
 		}
 	}

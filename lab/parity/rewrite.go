@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A stage is an haproxy.cfg for which the world is on loopback.
@@ -13,6 +14,7 @@ type stage struct {
 	again   string          // the text for the import: the same with other ports to listen on
 	fronts  []front         // that neither terminate TLS nor show statistics
 	servers map[string]int  // ports of the servers, by SECTION/NAME
+	http    map[string]bool // servers of sections for plain HTTP, by SECTION/NAME: they are always asked for something
 	byName  map[string]bool // sections of which use-server rules choose the server
 }
 
@@ -23,9 +25,12 @@ type front struct {
 	haproxy, again int
 }
 
+// inspectDelay is how long both wait for a hello.
+const inspectDelay = 3 * time.Second
+
 // rewrite puts a configuration on loopback. port returns a free one.
 func rewrite(text, certificate string, port func() (int, error)) (*stage, error) {
-	s := &stage{servers: make(map[string]int), byName: make(map[string]bool)}
+	s := &stage{servers: make(map[string]int), http: make(map[string]bool), byName: make(map[string]bool)}
 	var kind, name, defaultMode string
 	modes := make(map[string]string)
 	others := make(map[string]bool) // that terminate TLS or show statistics
@@ -91,13 +96,17 @@ func rewrite(text, certificate string, port func() (int, error)) (*stage, error)
 		case words[0] == "use-server":
 			s.byName[name] = true
 		case words[0] == "tcp-request" && words[1] == "inspect-delay":
-			first = "    tcp-request inspect-delay 1500ms\n"
+			first = fmt.Sprintf("    tcp-request inspect-delay %s\n", inspectDelay)
 			second = first
 		}
 		s.haproxy += first
 		s.again += second
 	}
 	s.fronts = slices.DeleteFunc(s.fronts, func(f front) bool { return others[f.name] })
+	for server := range s.servers {
+		section, _, _ := strings.Cut(server, "/")
+		s.http[server] = modes[section] == "http"
+	}
 	for i := range s.fronts {
 		s.fronts[i].http = modes[s.fronts[i].name] == "http"
 	}

@@ -3,28 +3,30 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/sniroute/sniroute/lab/freeport"
 )
 
-// ports finds free ports. They are held until all are found, so that each is found once.
-type ports struct{ held []net.Listener }
+// ports are those of a comparison. Nobody else is given one of them while it lasts.
+type ports struct{ releases []func() }
 
 func (p *ports) free() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, release, err := freeport.Hold()
 	if err != nil {
 		return 0, err
 	}
-	p.held = append(p.held, l)
-	return l.Addr().(*net.TCPAddr).Port, nil
+	p.releases = append(p.releases, release)
+	return int(at.Port()), nil
 }
 
 func (p *ports) release() {
-	for _, l := range p.held {
-		l.Close()
+	for _, release := range p.releases {
+		release()
 	}
-	p.held = nil
 }
 
 // servers stand for all server lines.
@@ -49,7 +51,7 @@ func serve(s *stage) (*servers, error) {
 				if err != nil {
 					return
 				}
-				all.running.Go(func() { answer(conn, name) })
+				all.running.Go(func() { answer(conn, name, s.http[name]) })
 			}
 		})
 	}
@@ -63,16 +65,24 @@ func (s *servers) close() {
 	s.running.Wait()
 }
 
-// answer waits a moment for what the client has to say and sends the name. Errors show in what the client gets.
-func answer(conn net.Conn, name string) {
+// answer waits for what the client has to say and sends the name, to a client that may say nothing after a moment. What
+// comes only then is read before the connection is closed: unread, it would take the answer along. Errors show in what the
+// client gets.
+func answer(conn net.Conn, name string, http bool) {
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
+	wait := patience
+	if !http {
+		wait = 300 * time.Millisecond
+	}
+	_ = conn.SetDeadline(time.Now().Add(wait))
 	buffer := make([]byte, 4096)
 	n, _ := conn.Read(buffer)
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if bytes.HasPrefix(buffer[:n], []byte("GET ")) {
 		fmt.Fprintf(conn, "HTTP/1.0 200 OK\r\nServer: |%s|\r\n\r\n", name)
-		return
+	} else {
+		fmt.Fprintf(conn, "|%s|", name)
 	}
-	fmt.Fprintf(conn, "|%s|", name)
+	_ = conn.(*net.TCPConn).CloseWrite()
+	_, _ = io.Copy(io.Discard, conn)
 }
