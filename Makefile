@@ -8,14 +8,16 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 TARGETS     := mips mipsle arm-5 arm-6 arm-7 arm64 amd64 riscv64
 TIME        ?= 15s
 SEEDS       ?= 1000000
+SLOW        := -timeout 30m # a busy machine needs longer than go's ten minutes for a package that starts many programs
 
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: tools
-tools: ## install the Debian packages that tests and demo need, where they are missing
+tools: ## fetch the Debian packages and Go modules that tests and demo need, where they are missing
 	@lab/packages.sh
+	@for module in . openwrt/pack lab/luci; do lab/again.sh go -C $$module mod download || break; done # the build says why
 
 .PHONY: demo
 demo: tools ## show the main job with real programs; ARGS=-once ends after the last step
@@ -28,10 +30,10 @@ lab: tools ## the same with a real cluster (built first, once); ARGS=-test runs 
 .PHONY: test
 test: tools ## vet, and all tests under the race detector
 	go vet ./...
-	go test -race ./...
+	go test -race $(SLOW) ./...
 	go test ./pkg/route ./pkg/proxy -run 'TestProperties|TestModel|TestHello' # more, where races cannot be
 	cd openwrt/pack && go vet ./... && go test ./...
-	cd lab/luci && go vet ./... && go test -race ./...
+	cd lab/luci && go vet ./... && go test -race $(SLOW) ./...
 
 .PHONY: screenshots
 screenshots: tools ## LuCI's pages, in two widths, light and dark, into docs/img
@@ -45,6 +47,7 @@ luci: tools ## serve LuCI's pages beside a live daemon, to look at; ARGS='-resou
 lint: tools ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
+	lab/again.sh go run $(STATICCHECK) -version
 	go run $(STATICCHECK) ./...
 	cd openwrt/pack && go run $(STATICCHECK) ./...
 	cd lab/luci && go run $(STATICCHECK) ./...

@@ -30,7 +30,8 @@ else
 	chmod 755 $policy
 fi
 apt() {
-	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null >>"$scratch/log" 2>&1
+	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5 "$@" \
+		</dev/null >>"$scratch/log" 2>&1
 }
 if ! { apt update && apt install --no-install-recommends "${missing[@]}"; }; then
 	cat "$scratch/log" >&2
