@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -458,13 +457,6 @@ func (r *Router) Service(name string) *Service {
 	return r.services[name]
 }
 
-// SetRunning says whether procd says that a service runs. Starting and stopping it says so, too.
-func (r *Router) SetRunning(name string, running bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.running[name] = running
-}
-
 // Calls returns the calls since the last time that were made to one of the programs.
 func (r *Router) Calls(programs ...string) []string {
 	r.mu.Lock()
@@ -493,11 +485,4 @@ func (r *Router) Unknown() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.unknown)
-}
-
-// Services returns the names of the services that procd knows.
-func (r *Router) Services() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.services))
 }
