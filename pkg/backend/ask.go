@@ -43,8 +43,9 @@ func delayAcknowledgement(_, _ string, c syscall.RawConn) error {
 	})
 }
 
-// goodbye is how long a server may take to end a connection on which nothing was asked.
-const goodbye = time.Second
+// goodbye is how long a server may take to end a connection on which nothing was asked. A busy one needs more than a
+// moment, and would log a failed handshake if the connection were gone before it is through with it.
+const goodbye = 5 * time.Second
 
 // greet completes a TLS handshake and ends the connection in good order, so that the server has nothing to complain of.
 // A ServerHello or an alert is enough to be up.
