@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/sniroute/sniroute/lab/freeport"
 )
 
 // What the upstream server says to everything: a question that is answered with these has left the LAN.
@@ -113,7 +115,11 @@ type server struct {
 	address  string
 	upstream *upstream
 	command  *exec.Cmd
+	ended    chan struct{} // closed when the command has
 }
+
+// patience is how long a test waits for what must happen; it says nothing about speed.
+const patience = time.Minute
 
 // newServer names the files; start runs dnsmasq.
 func newServer(t *testing.T) *server {
@@ -159,7 +165,7 @@ func (s *server) launch(t *testing.T, arguments []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := freePort(t) // for UDP it may be taken before dnsmasq is there
 	s.address = net.JoinHostPort("127.0.0.1", port)
 	s.command = exec.Command("dnsmasq", append([]string{
 		"--keep-in-foreground", "--conf-file", "--no-resolv", "--no-hosts", "--user=" + self.Username,
@@ -172,12 +178,23 @@ func (s *server) launch(t *testing.T, arguments []string) {
 	if err := s.command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	command, ended := s.command, make(chan struct{})
+	s.ended = ended
+	go func() {
+		defer close(ended)
+		command.Wait()
+	}()
 }
 
-// answers waits until dnsmasq answers, for two seconds at most.
+// answers waits until dnsmasq answers; it does not where it has ended.
 func (s *server) answers() bool {
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := s.exchange("up.example.net", dnsmessage.TypeA); err == nil {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		select {
+		case <-s.ended:
+			return false
+		default:
+		}
+		if _, err := s.exchange("up.example.net", dnsmessage.TypeA, 2*time.Second); err == nil {
 			return true
 		}
 	}
@@ -188,23 +205,18 @@ func (s *server) answers() bool {
 func (s *server) stop() {
 	if s.command != nil {
 		s.command.Process.Kill()
-		s.command.Wait()
+		<-s.ended
 		s.command = nil
 	}
 }
 
-// freePort returns a port of 127.0.0.1 that nobody has, neither for UDP nor for TCP.
+// freePort returns a port of 127.0.0.1 that is the test's for TCP and nobody's for UDP.
 func freePort(t *testing.T) string {
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
-		if err == nil {
+		at := freeport.Reserve(t)
+		if conn, err := net.ListenPacket("udp", at.String()); err == nil {
 			conn.Close()
-			return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+			return strconv.Itoa(int(at.Port()))
 		}
 	}
 	t.Fatal("no port is free")
@@ -214,7 +226,7 @@ func freePort(t *testing.T) string {
 // ask returns the answers of dnsmasq, sorted, or the error that it answers with.
 func (s *server) ask(t *testing.T, name string, kind dnsmessage.Type) []string {
 	t.Helper()
-	m, err := s.exchange(name, kind)
+	m, err := s.exchange(name, kind, patience)
 	if err != nil {
 		t.Fatalf("asking for %s: %v", question(name, kind), err)
 	}
@@ -240,7 +252,7 @@ func (s *server) ask(t *testing.T, name string, kind dnsmessage.Type) []string {
 	return answers
 }
 
-func (s *server) exchange(name string, kind dnsmessage.Type) (*dnsmessage.Message, error) {
+func (s *server) exchange(name string, kind dnsmessage.Type, within time.Duration) (*dnsmessage.Message, error) {
 	query := dnsmessage.Message{
 		Header: dnsmessage.Header{ID: uint16(time.Now().UnixNano()), RecursionDesired: true},
 		Questions: []dnsmessage.Question{
@@ -256,7 +268,7 @@ func (s *server) exchange(name string, kind dnsmessage.Type) (*dnsmessage.Messag
 		return nil, err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(2 * time.Second))
+	conn.SetDeadline(time.Now().Add(within))
 	if _, err := conn.Write(packed); err != nil {
 		return nil, err
 	}
@@ -280,7 +292,7 @@ func publish(t *testing.T, p *Publisher, records ...string) {
 // eventually waits until something has come true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -128,7 +128,7 @@ func TestControlReplacesTheSocketOfAKilledDaemon(t *testing.T) {
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if c, err := Dial(path); err == nil {
 			c.Close()
 			break

@@ -18,6 +18,9 @@ import (
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
+// patience is how long a test waits for what must happen; it says nothing about speed.
+const patience = time.Minute
+
 // get asks a server and returns status, body and headers.
 func get(t *testing.T, method, address, path, host string) (int, string, http.Header) {
 	t.Helper()
@@ -205,7 +208,7 @@ func TestServerBoundsConnections(t *testing.T) {
 		}
 		for range maxConnections {
 			ask()
-			if !served(asked[len(asked)-1], 10*time.Second) {
+			if !served(asked[len(asked)-1], patience) {
 				t.Fatalf("%d addresses: connection %d is not served", listeners, len(asked))
 			}
 		}
@@ -224,7 +227,7 @@ func TestServerBoundsConnections(t *testing.T) {
 		var rest sync.WaitGroup
 		for i, conn := range asked[maxConnections:] {
 			rest.Go(func() {
-				if !served(conn, 20*time.Second) {
+				if !served(conn, patience) {
 					t.Errorf("%d addresses: after others have gone, connection %d is not served", listeners, i)
 				}
 				conn.Close()
@@ -321,7 +324,7 @@ func TestServeLeavesNothing(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines were %d:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
