@@ -21,7 +21,7 @@ func TestClusterServerThatFallsSilent(t *testing.T) {
 	go relay(listener, strings.TrimPrefix(d.server.URL, "https://"), &silent)
 	r := runCluster(t, d.cluster(t, func(c *Cluster) {
 		c.Servers = []string{"https://" + listener.Addr().String()}
-		c.pings = pings{after: 200 * time.Millisecond, timeout: 200 * time.Millisecond}
+		c.pings = pings{after: 200 * time.Millisecond, timeout: 4 * time.Second} // which a busy machine may need
 	}))
 	r.want("a@10.0.0.3")
 	r.wantSynced()

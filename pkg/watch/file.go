@@ -11,6 +11,10 @@ import (
 // removed or brought back and was quiet for that long, until ctx ends. It also calls look every 10 seconds, for what no
 // event tells of. Calls do not overlap. The path may not exist yet, and may be a symbolic link.
 func FollowFile(ctx context.Context, path string, quiet time.Duration, log *slog.Logger, look func()) {
+	followFile(ctx, path, quiet, poll, log, look)
+}
+
+func followFile(ctx context.Context, path string, quiet, poll time.Duration, log *slog.Logger, look func()) {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
 	}

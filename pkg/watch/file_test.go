@@ -18,7 +18,8 @@ func TestFollowFile(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		FollowFile(ctx, path, 20*time.Millisecond, slog.New(slog.DiscardHandler), func() {
+		never := 24 * time.Hour // without being told
+		followFile(ctx, path, 20*time.Millisecond, never, slog.New(slog.DiscardHandler), func() {
 			data, err := os.ReadFile(path)
 			if err != nil {
 				data = []byte("missing")
@@ -28,7 +29,7 @@ func TestFollowFile(t *testing.T) {
 	}()
 	want := func(what, content string) {
 		t.Helper()
-		for end := time.After(8 * time.Second); ; { // before it is looked at without being told
+		for end := time.After(patience); ; {
 			select {
 			case got := <-looks:
 				if got == content {

@@ -15,7 +15,7 @@ import (
 // told waits until a change of the path is told of, whatever else is told before.
 func told(t *testing.T, n *inotify, path string) {
 	t.Helper()
-	for timeout := time.After(10 * time.Second); ; {
+	for timeout := time.After(patience); ; {
 		select {
 		case name := <-n.changes:
 			if name == path {
@@ -73,10 +73,7 @@ func TestInotify(t *testing.T) {
 	told(t, n, file)
 	must(os.RemoveAll(inner))
 	told(t, n, inner)
-	for range 500 {
-		if slices.Equal(n.watched(), []string{dir}) {
-			break
-		}
+	for end := time.Now().Add(patience); !slices.Equal(n.watched(), []string{dir}) && time.Now().Before(end); {
 		select {
 		case <-n.changes:
 		case <-time.After(10 * time.Millisecond):

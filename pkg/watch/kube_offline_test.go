@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,7 @@ func hanging(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// oneIngress answers every list with one Ingress, and watches that say nothing until the request ends.
+// oneIngress answers every list with one Ingress, and watches that say nothing for as long as they are asked for.
 func oneIngress(r *http.Request) (*http.Response, error) {
 	answer := func(code int, body io.ReadCloser) (*http.Response, error) {
 		return &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Request: r}, nil
@@ -64,7 +65,12 @@ func oneIngress(r *http.Request) (*http.Response, error) {
 	case query.Get("sendInitialEvents") != "":
 		return answer(422, text(`{"kind":"Status","status":"Failure","code":422,"reason":"Invalid"}`))
 	case query.Get("watch") != "":
-		return answer(200, &silentBody{ctx: r.Context(), closed: make(chan struct{})})
+		seconds, err := strconv.Atoi(query.Get("timeoutSeconds"))
+		if err != nil {
+			return nil, err
+		}
+		return answer(200, &silentBody{ctx: r.Context(), closed: make(chan struct{}),
+			ends: time.Now().Add(time.Duration(seconds) * time.Second)})
 	case strings.HasSuffix(r.URL.Path, "/ingresses"):
 		return answer(200, text(`{"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"a","namespace":"n"},`+
 			`"spec":{"rules":[{"host":"a.example.com"}]},"status":{"loadBalancer":{"ingress":[{"ip":"10.0.0.3"}]}}}]}`))
@@ -72,14 +78,22 @@ func oneIngress(r *http.Request) (*http.Response, error) {
 	return answer(200, text(`{"metadata":{"resourceVersion":"5"},"items":[]}`))
 }
 
+// A silentBody is the answer to a watch on which nothing happens.
 type silentBody struct {
 	ctx    context.Context
 	once   sync.Once
 	closed chan struct{}
+	ends   time.Time // zero: never
 }
 
 func (b *silentBody) Read([]byte) (int, error) {
+	var end <-chan time.Time
+	if !b.ends.IsZero() {
+		end = time.After(time.Until(b.ends))
+	}
 	select {
+	case <-end:
+		return 0, io.EOF
 	case <-b.ctx.Done():
 		return 0, b.ctx.Err()
 	case <-b.closed:
@@ -109,7 +123,7 @@ func TestClusterOfflineForAnHour(t *testing.T) {
 				}
 				must(t, os.WriteFile(c.TokenFile, []byte("good"), 0o600))
 				ctx, cancel := testContext(t)
-				done := make(chan error)
+				done := make(chan error, 1)
 				go func() { done <- c.Run(ctx) }()
 				time.Sleep(10 * time.Minute)
 				synctest.Wait()
@@ -164,7 +178,7 @@ func TestClusterLeavesAServerThatHangs(t *testing.T) {
 			Logger: silent(), Publish: func(claims []route.Claim) { last = claims },
 			transport: func(*credentials) http.RoundTripper { return network }}
 		ctx, cancel := testContext(t)
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() { done <- c.Run(ctx) }()
 		time.Sleep(4 * time.Minute)
 		synctest.Wait()
@@ -193,7 +207,7 @@ func TestClusterStreamedListThatDoesNotEnd(t *testing.T) {
 			Publish:   func(claims []route.Claim) { last = claims },
 			transport: func(*credentials) http.RoundTripper { return network }}
 		ctx, cancel := testContext(t)
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() { done <- c.Run(ctx) }()
 		time.Sleep(streamedListQuiet + 5*time.Second)
 		synctest.Wait()
