@@ -1,8 +1,9 @@
-// Command pack makes OpenWrt packages of sniroute and its LuCI pages without OpenWrt's SDK: .ipk for opkg (24.10 and before) and .apk for
-// apk (25.12 and later), for several architectures, and the index that makes their folder a feed for opkg.
+// Command pack makes OpenWrt packages of sniroute and its LuCI pages without OpenWrt's SDK: .ipk for opkg (24.10 and
+// before) and .apk for apk (25.12 and later), for several architectures, and the index that makes their folder a feed for
+// opkg.
 //
-// What goes where stands in one place, the feed's Makefiles (openwrt/package), which are read here as OpenWrt's buildroot
-// and LuCI's luci.mk read them. The same sources and binaries give the same bytes.
+// What goes where stands in one place, the feed's Makefiles (openwrt/package), which are read here as OpenWrt's
+// buildroot and LuCI's luci.mk read them. The same sources and binaries give the same bytes.
 package main
 
 import (
