@@ -18,17 +18,11 @@ func followFile(ctx context.Context, path string, quiet, poll time.Duration, log
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
 	}
-	dirs := &watchedDirs{path: path}
-	var changes <-chan string
-	var lost <-chan struct{}
-	watcher, err := newNotifier()
+	dirs, err := watchDirs(path)
 	if err != nil {
 		log.Warn("cannot be told of changes, looking for them instead", "file", path, "error", err)
-	} else {
-		defer watcher.Close()
-		dirs.watcher, changes, lost = watcher, watcher.changed(), watcher.lost()
 	}
-	settled := settling{quiet: quiet, most: 10 * quiet}
+	defer dirs.close()
 	for {
 		linked := make(map[string]bool)
 		if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
@@ -36,7 +30,7 @@ func followFile(ctx context.Context, path string, quiet, poll time.Duration, log
 		}
 		dirs.update(linked) // first: what changes while it is looked at is an event
 		look()
-		if !settled.sleep(ctx, poll, changes, lost, dirs) {
+		if !dirs.sleep(ctx, poll, settling{quiet, 10 * quiet}) {
 			return
 		}
 	}

@@ -20,6 +20,8 @@
 //
 // All sources have the same shape: fields that are set before Run, one Run, and a State that may be asked for at any
 // time from any goroutine.
+//
+// FollowFile follows one file that is no source, as the configuration is, by the same means.
 package watch
 
 import (
