@@ -11,22 +11,10 @@ import (
 	"github.com/sniroute/sniroute/lab/netns"
 )
 
-// built is where the programs that the tests run lie. They are built before the network is gone.
+// built is where the programs that the tests run lie.
 const built = "../../bin/openwrt"
 
-func TestMain(m *testing.M) {
-	if !netns.Isolated() {
-		if err := buildAll(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	if err := netns.Isolate(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { netns.Main(m, buildAll) }
 
 // buildAll builds the forwarder, the daemon and the packer.
 func buildAll() error {

@@ -33,6 +33,9 @@ type Procd struct {
 	ending    bool
 	processes map[string]*process // by "SERVICE INSTANCE"
 	outside   map[string]int      // process ids of services that others run
+	scripts   [][]string          // of triggers, to be run
+	working   bool                // somebody runs them
+	idle      sync.Cond           // nobody does any more; its lock is mu
 }
 
 // A process is one that runs, again whenever it crashes.
@@ -42,11 +45,18 @@ type process struct {
 	ended    chan struct{} // closed when it has ended for good
 
 	mu  sync.Mutex
-	cmd *exec.Cmd
+	cmd *exec.Cmd // nil: it could not be started
 }
+
+// patience is how long an answer on the bus may take on a busy machine.
+const patience = time.Minute
 
 // respawnDelay stands for the seconds that procd waits.
 const respawnDelay = 100 * time.Millisecond
+
+// termTimeout is how long a process may take to end before it is killed. procd's five seconds are for a machine that has
+// nothing else to do.
+const termTimeout = 30 * time.Second
 
 // StartProcd has the router run what procd is told, on a bus of its own.
 func (r *Router) StartProcd() (*Procd, error) {
@@ -63,13 +73,17 @@ func (r *Router) StartProcd() (*Procd, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Procd{router: r, bus: bus, stop: stop, processes: map[string]*process{}, outside: map[string]int{}}
+	p.idle.L = &p.mu
 	p.client = ubus.NewClient(ubus.Options{Path: path, Objects: []ubus.Object{p.object()}})
 	p.running.Go(func() { _ = p.client.Run(ctx) })
-	for range 500 {
-		if _, err := p.client.Call(ctx, "service", "list", nil); err == nil {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		_, err := p.client.Call(ctx, "service", "list", nil)
+		if err == nil {
 			break
 		}
-		time.Sleep(10 * time.Millisecond)
+		if time.Now().After(end) {
+			return nil, errors.Join(fmt.Errorf("procd's object does not come to the bus: %w", err), p.Close())
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,6 +166,7 @@ func (p *Procd) set(s *Service) {
 		if p.processes[key] == nil {
 			running := &process{instance: instance, stopping: make(chan struct{}), ended: make(chan struct{})}
 			p.processes[key] = running
+			p.start(running)
 			p.running.Go(func() { p.supervise(running) })
 		}
 	}
@@ -170,21 +185,31 @@ func sameProcess(a, b Instance) bool {
 // kill ends all instances of a service.
 func (p *Procd) kill(service string) { p.set(&Service{Name: service}) }
 
-// supervise runs an instance until it is to end.
+// start starts the process of an instance.
+func (p *Procd) start(running *process) {
+	cmd, err := p.command(running.instance)
+	if err == nil {
+		err = p.router.start(cmd)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "procd:", err)
+		cmd = nil
+	}
+	running.mu.Lock()
+	defer running.mu.Unlock()
+	running.cmd = cmd
+}
+
+// supervise has an instance that was started run until it is to end.
 func (p *Procd) supervise(running *process) {
 	defer close(running.ended)
 	for {
-		cmd, err := p.command(running.instance)
-		if err == nil {
-			err = p.router.start(cmd)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "procd:", err)
+		running.mu.Lock()
+		cmd := running.cmd
+		running.mu.Unlock()
+		if cmd == nil {
 			return
 		}
-		running.mu.Lock()
-		running.cmd = cmd
-		running.mu.Unlock()
 		crashed := make(chan struct{})
 		p.running.Go(func() { _ = cmd.Wait(); close(crashed) })
 		select {
@@ -192,7 +217,7 @@ func (p *Procd) supervise(running *process) {
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			select {
 			case <-crashed:
-			case <-time.After(5 * time.Second):
+			case <-time.After(termTimeout):
 				_ = cmd.Process.Kill()
 				<-crashed
 			}
@@ -204,6 +229,7 @@ func (p *Procd) supervise(running *process) {
 			return
 		case <-time.After(respawnDelay):
 		}
+		p.start(running)
 	}
 }
 
@@ -287,7 +313,7 @@ func (p *process) end() {
 func (p *process) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd == nil || p.cmd.Process == nil {
+	if p.cmd == nil {
 		return 0
 	}
 	return p.cmd.Process.Pid
@@ -302,15 +328,15 @@ func (p *Procd) signal(service string, signal syscall.Signal) error {
 	}
 	err := error(ubus.StatusNotFound)
 	for name, running := range p.processes {
-		if strings.HasPrefix(name, service+" ") {
-			err = syscall.Kill(running.pid(), signal)
+		if pid := running.pid(); strings.HasPrefix(name, service+" ") && pid != 0 { // 0 would be this process's own group
+			err = syscall.Kill(pid, signal)
 		}
 	}
 	return err
 }
 
-// Event runs the scripts of the triggers that an event sets off, one after the other, without the delay that procd
-// leaves for more events of the kind.
+// Event has the scripts of the triggers run that an event sets off. As in procd they run one at a time, behind those of
+// events before; the delay that procd leaves for more events of the kind it does not have.
 func (p *Procd) Event(event string, data ubus.Table) {
 	var scripts [][]string
 	p.router.mu.Lock()
@@ -325,16 +351,37 @@ func (p *Procd) Event(event string, data ubus.Table) {
 	p.router.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ending {
-		return
+	p.scripts = append(p.scripts, scripts...)
+	if !p.ending && !p.working && len(p.scripts) > 0 {
+		p.working = true
+		p.running.Go(p.work)
 	}
-	p.running.Go(func() {
-		for _, script := range scripts {
-			if _, err := p.router.Run(script...); err != nil {
-				fmt.Fprintln(os.Stderr, "procd:", err)
-			}
+}
+
+// work runs the scripts of triggers until there are none.
+func (p *Procd) work() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.scripts) > 0 && !p.ending {
+		script := p.scripts[0]
+		p.scripts = p.scripts[1:]
+		p.mu.Unlock()
+		if _, err := p.router.Run(script...); err != nil {
+			fmt.Fprintln(os.Stderr, "procd:", err)
 		}
-	})
+		p.mu.Lock()
+	}
+	p.working = false
+	p.idle.Broadcast()
+}
+
+// Settle returns when the scripts of all triggers have ended that events so far set off.
+func (p *Procd) Settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.working {
+		p.idle.Wait()
+	}
 }
 
 // scriptsOf returns the commands of a rule: ["if", ["eq", KEY, VALUE], COMMAND], or a list of commands.
@@ -365,7 +412,7 @@ func (r *Router) ubus(args []string) (output string, code int) {
 	if len(args) < 3 || args[0] != "call" {
 		return "", 2
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := ubus.Dial(ctx, r.Path(ubus.DefaultPath))
 	if err != nil {

@@ -36,7 +36,7 @@ type Router struct {
 
 	mu       sync.Mutex // protects what follows
 	calls    []Call
-	scribe   scribe
+	scribes  map[int]*scribe // by shell
 	services map[string]*Service
 	running  map[string]bool
 	staged   map[string]bool // configurations with uncommitted changes
@@ -49,6 +49,7 @@ type Router struct {
 type Call struct {
 	Args  []string // with the program's name
 	Input string   // what was piped into it
+	Shell int      // process id of who called
 }
 
 // String returns the call as one would type it.
@@ -62,6 +63,7 @@ func New(dir, forwarder string) (*Router, error) {
 	r := &Router{
 		Dir: dir, programs: map[string]Program{}, addresses: map[string]string{},
 		services: map[string]*Service{}, running: map[string]bool{}, staged: map[string]bool{},
+		scribes: map[int]*scribe{},
 	}
 	if err := r.fill(forwarder); err != nil {
 		return nil, fmt.Errorf("making a router's root: %w", err)
@@ -256,14 +258,23 @@ func (r *Router) Run(args ...string) (output string, err error) {
 	cmd.SysProcAttr = inside(r.Dir)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	r.order()
 	err = r.start(cmd)
 	if err == nil {
 		err = cmd.Wait()
 	}
+	r.order()
 	if err != nil {
 		return stdout.String(), fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, stderr.String())
 	}
 	return stdout.String(), nil
+}
+
+// order puts what the caller did before what a Program does from now on, and what Programs did behind it. A script does
+// so too, but the race detector, which sees this process alone, cannot know.
+func (r *Router) order() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 }
 
 // inside changes the root of a process; where this one is not root, in a user namespace of its own.
@@ -388,9 +399,13 @@ func (r *Router) chown(args []string) error {
 	return err
 }
 
-// tellProcd takes a call of procd.sh. The caller holds mu.
+// tellProcd takes a call of procd.sh, which makes its message inside the shell: that of one script is no other's, though
+// both run at once. The caller holds mu.
 func (r *Router) tellProcd(c Call) (output string, code int) {
-	name, args, p := c.Args[0], c.Args[1:], r.procd
+	name, args, p, s := c.Args[0], c.Args[1:], r.procd, r.scribes[c.Shell]
+	if s == nil {
+		s = &scribe{}
+	}
 	switch name {
 	case "procd_running":
 		if !r.running[args[0]] {
@@ -402,12 +417,15 @@ func (r *Router) tellProcd(c Call) (output string, code int) {
 		if p != nil {
 			p.kill(args[0])
 		}
+	case "procd_open_service":
+		s.take(name, args)
+		r.scribes[c.Shell] = s
 	case "procd_close_service":
-		s := r.scribe.service
-		r.services[s.Name] = s
-		r.running[s.Name] = len(s.Instances) > 0
+		delete(r.scribes, c.Shell)
+		r.services[s.service.Name] = s.service
+		r.running[s.service.Name] = len(s.service.Instances) > 0
 		if p != nil {
-			p.set(s)
+			p.set(s.service)
 		}
 	case "procd_send_signal":
 		if p != nil && p.signal(args[0], syscall.SIGHUP) != nil {
@@ -420,7 +438,7 @@ func (r *Router) tellProcd(c Call) (output string, code int) {
 			p.Event("config.change", ubus.Table{{Name: "package", Value: args[0]}})
 		}
 	default:
-		if !r.scribe.take(name, args) {
+		if !s.take(name, args) {
 			r.unknown = append(r.unknown, c.String())
 			return "", 127
 		}

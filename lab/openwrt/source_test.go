@@ -47,6 +47,7 @@ config sniroute 'main'
 
 config listener 'https'
 	list listen ':8443'
+	option inspect_delay '1m'
 
 config backend 'web'
 	list server '192.168.0.3:443'
@@ -208,7 +209,7 @@ func (l *sourceLab) install() {
 // curl asks for a page of a name at an address, from a machine of the house, as often as it takes, and returns it.
 func (l *sourceLab) curl(from *netns.Namespace, name, at, path string, more ...string) ([]byte, error) {
 	address, port, _ := strings.Cut(at, "|")
-	args := append([]string{"--silent", "--show-error", "--fail", "--max-time", "20", "--cacert", l.house.Authority.File,
+	args := append([]string{"--silent", "--show-error", "--fail", "--max-time", "60", "--cacert", l.house.Authority.File,
 		"--resolve", name + ":" + port + ":" + address}, more...)
 	return from.Output(exec.CommandContext(l.Context(), "curl", append(args, "https://"+name+":"+port+path)...))
 }
@@ -398,6 +399,7 @@ func (l *sourceLab) restarted() {
 		l.Errorf("without rule and route there is an answer: %s", page)
 	}
 	l.procd.Event("interface.*", ubus.Table{{Name: "interface", Value: "loopback"}})
+	l.procd.Settle() // rules for IPv6 come behind those for IPv4
 	l.seen(l.house.WAN.Namespace, sourceApp, atWAN, "203.0.113.50")
 	if got := l.rules(); !slices.Equal(got, madeRules) {
 		l.Errorf("after a restart of the network the rules are %q", got)
@@ -435,7 +437,9 @@ func (l *sourceLab) leadsBack() {
 		counted := make(map[string]int)
 		for line := range strings.Lines(string(out)) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-			if strings.HasPrefix(name, "sniroute_rejected_total") || strings.HasPrefix(name, "sniroute_connections_total") {
+			series, _, _ := strings.Cut(name, "{")
+			switch series {
+			case "sniroute_rejected_total", "sniroute_connections_total", "sniroute_connections_active":
 				if counted[name], err = strconv.Atoi(value); err != nil {
 					l.Fatal(err)
 				}
@@ -443,7 +447,16 @@ func (l *sourceLab) leadsBack() {
 		}
 		return counted
 	}
-	want := counters()
+	var want map[string]int
+	l.within("connections before have ended, and are counted", func() error {
+		want = counters()
+		for name, n := range want {
+			if strings.HasPrefix(name, "sniroute_connections_active") && n > 0 {
+				return fmt.Errorf("%s: %d", name, n)
+			}
+		}
+		return nil
+	})
 	if page, err := l.curl(l.house.WAN.Namespace, sourceLoop, atWAN, "/"); err == nil {
 		l.Errorf("a loop gets %s", page)
 	}
@@ -500,7 +513,7 @@ func (l *sourceLab) switched() {
 
 // refused: a process that lacks the capability says so, whether it starts with the option or gets it later.
 func (l *sourceLab) refused() {
-	const problem = "/etc/config/sniroute:10: backend 'web': option source: 'client' needs CAP_NET_ADMIN, which this " +
+	const problem = "/etc/config/sniroute:11: backend 'web': option source: 'client' needs CAP_NET_ADMIN, which this " +
 		"process does not have: run 'service sniroute restart', which grants it, or say 'router'\n"
 	write(l.T, l.Router, "/etc/config/sniroute", sourceConfig, 0o644)
 	if err := l.procd.signal("sniroute", syscall.SIGHUP); err != nil { // not by the init script, which would grant it

@@ -41,7 +41,8 @@ func ask(answer any) error {
 	}
 	defer conn.Close()
 	args := append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...)
-	if err := json.NewEncoder(conn).Encode(map[string]any{"Args": args, "Input": string(input)}); err != nil {
+	call := map[string]any{"Args": args, "Input": string(input), "Shell": os.Getppid()}
+	if err := json.NewEncoder(conn).Encode(call); err != nil {
 		return err
 	}
 	return json.NewDecoder(conn).Decode(answer)
