@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long anything in a page may take on a busy machine.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // A browser is Chromium, with a profile of its own.
 type browser struct {
@@ -28,6 +28,7 @@ type browser struct {
 
 func openBrowser(ctx context.Context) *browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.WSURLReadTimeout(patience),
 		chromedp.NoSandbox, // it is run by root, in namespaces of its own
 		chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("font-render-hinting", "none"),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 )
@@ -99,25 +100,40 @@ func testEdits(t *testing.T, s *stand) {
 	}
 }
 
-// saved holds that the staged section says this, and that the whole is accepted.
+// saved waits until the staged section says this, and holds that the whole is accepted.
 func (s *stand) saved(t *testing.T, typ, name, want string) {
 	t.Helper()
-	text, _ := s.staged(t, "admin")
+	text := ""
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		text, _ = s.staged(t, "admin")
+		problem := lacks(text, typ, name, want)
+		if problem == "" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("%s:\n%s", problem, text)
+			return
+		}
+	}
+	if err := check(t, text); err != nil {
+		t.Errorf("after saving %s '%s', `sniroute check` says: %v", typ, name, err)
+	}
+}
+
+// lacks says what a section of a configuration does not say and should.
+func lacks(text, typ, name, want string) string {
 	_, section, found := strings.Cut(text, "config "+typ+" '"+name+"'\n")
 	section, _, _ = strings.Cut(section, "\nconfig ")
 	if !found {
-		t.Errorf("there is no %s '%s' in\n%s", typ, name, text)
-		return
+		return fmt.Sprintf("there is no %s '%s'", typ, name)
 	}
 	for _, line := range strings.SplitAfter(strings.Join(strings.Fields(section), " "), "' ") {
 		want = strings.Replace(strings.Join(strings.Fields(want), " "), strings.TrimSpace(line), "", 1)
 	}
 	if strings.TrimSpace(want) != "" {
-		t.Errorf("%s '%s' lacks %q:\n%s", typ, name, want, section)
+		return fmt.Sprintf("%s '%s' lacks %q", typ, name, want)
 	}
-	if err := check(t, text); err != nil {
-		t.Errorf("after saving %s '%s', `sniroute check` says: %v", typ, name, err)
-	}
+	return ""
 }
 
 // Classes are in an order, since the first that matches wins; it is changed by buttons.
@@ -208,9 +224,7 @@ func testJudged(t *testing.T, s *stand) {
 	if beside := p.beside("nowhere", "backend"); !strings.Contains(beside, "missing") {
 		t.Errorf("beside the backend stands %q", beside)
 	}
-	if js[string](p, `document.activeElement.closest('[data-field]')?.dataset.field`) != "cbid.sniroute.nowhere.backend" {
-		t.Error("the field that is wrong does not have the focus")
-	}
+	p.await(`document.activeElement.closest('[data-field]')?.dataset.field == 'cbid.sniroute.nowhere.backend'`)
 	p.accessible()
 	if _, changes := s.staged(t, "admin"); changes != 0 {
 		t.Error("it was saved")

@@ -18,32 +18,17 @@ import (
 var realResources = flag.String("resources", "",
 	"modules/luci-base/htdocs of a checkout of LuCI, to run the pages with its own modules and theme")
 
-// axe is the accessibility checker, which npm installs.
+// axe is where the accessibility checker lies then.
 const axe = "node_modules/axe-core/axe.min.js"
 
-func TestMain(m *testing.M) {
-	if !netns.Isolated() {
-		if err := prepare(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	if err := netns.Isolate(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { netns.Main(m, build, installAxe) }
 
-// prepare makes what the tests need and what cannot be made without a network.
-func prepare() error {
-	if err := build(); err != nil {
-		return err
-	}
+// installAxe has npm install the accessibility checker.
+func installAxe() error {
 	if _, err := os.Stat(axe); err == nil {
 		return nil
 	}
-	if out, err := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts").CombinedOutput(); err != nil {
+	if out, err := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=5").CombinedOutput(); err != nil {
 		return fmt.Errorf("npm ci: %w: %s", err, out)
 	}
 	return nil
@@ -59,7 +44,7 @@ type stand struct {
 
 // TestPages runs everything that needs the world and the browser, which it starts once.
 func TestPages(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
 	w, err := newWorld(ctx, mustAbs(program), map[string]string{"home.yaml": manifestOf(home())})
 	if err != nil {
@@ -128,6 +113,8 @@ func check(t *testing.T, text string) error {
 func (s *stand) staged(t *testing.T, session string) (text string, changes int) {
 	t.Helper()
 	stage := &s.sessions[session].stage
+	stage.Lock()
+	defer stage.Unlock()
 	data, err := stage.text()
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +126,9 @@ func (s *stand) staged(t *testing.T, session string) (text string, changes int) 
 func (s *stand) fresh(t *testing.T) {
 	t.Helper()
 	for _, session := range s.sessions {
+		session.stage.Lock()
 		session.stage.revert()
+		session.stage.Unlock()
 	}
 	if err := os.WriteFile(s.world.config, []byte(s.world.text()), 0o644); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log"
 	"net/http"
-	"sync"
 
 	"github.com/sniroute/sniroute/pkg/ubus"
 )
@@ -20,8 +19,6 @@ type rpcd struct {
 	sessions map[string]*session
 	bus      func() (*ubus.Conn, error) // of the daemon
 	services func() any                 // what procd would list
-
-	mu sync.Mutex // protects the sessions' stages
 }
 
 // A session is somebody who is logged in.
@@ -136,8 +133,8 @@ func (r *rpcd) call(ctx context.Context, s *session, object, method string, args
 	case "service":
 		return r.services(), nil
 	case "uci":
-		r.mu.Lock()
-		defer r.mu.Unlock()
+		s.stage.Lock()
+		defer s.stage.Unlock()
 		return s.uci(method, args)
 	}
 	return r.daemon(ctx, object, method, args)

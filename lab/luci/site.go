@@ -199,8 +199,8 @@ func (s *site) translations(w http.ResponseWriter, r *http.Request) {
 // apply is what LuCI's dispatcher does with staged changes.
 func (s *site) apply(w http.ResponseWriter, r *http.Request) {
 	admin := s.rpcd.sessions["admin"]
-	s.rpcd.mu.Lock()
-	defer s.rpcd.mu.Unlock()
+	admin.stage.Lock()
+	defer admin.stage.Unlock()
 	var err error
 	switch r.PathValue("action") {
 	case "apply", "apply_rollback", "apply_unchecked":

@@ -7,13 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/sniroute/sniroute/pkg/ubus"
 	"github.com/sniroute/sniroute/pkg/uci"
 )
 
 // A stage holds one configuration and a session's changes of it that are not applied yet, as rpcd's uci object does.
+// Whoever uses it holds its lock.
 type stage struct {
+	sync.Mutex
 	path    string
 	file    *uci.File // with the changes; nil: none
 	changes [][]string

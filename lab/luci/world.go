@@ -155,7 +155,7 @@ func (w *world) published(ctx context.Context) error {
 
 // reload has the daemon read its configuration, as the init script does when it is applied.
 func (w *world) reload() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := ubus.Dial(ctx, "")
 	if err != nil {
