@@ -223,7 +223,8 @@ func (l *Lab) keep(ctx context.Context) error {
 }
 
 // Restore puts the lab back: the API server runs, the cluster holds the blog post's objects and no others, the ingress
-// controllers run, and so does the daemon, with the usual configuration and credentials, and routes them.
+// controllers run, and so does the daemon, with the usual configuration and credentials, and routes them. DNS answers
+// accordingly, and no longer with what scenarios deploy.
 func (l *Lab) Restore(ctx context.Context) error {
 	if !l.Plane.Running() {
 		if err := l.Plane.StartAPI(ctx); err != nil {
@@ -276,6 +277,17 @@ func (l *Lab) Restore(ctx context.Context) error {
 		}
 		if got, want := strings.Join(hosts, " "), app1+" "+app2+" "+grafana; got != want {
 			return fmt.Errorf("routes are %s, not %s", got, want)
+		}
+		for name, want := range map[string]netip.Addr{
+			app1: l.House.External.IPv4, app2: l.House.External.IPv4, grafana: l.House.Internal.IPv4, fresh: l.House.Public.IPv4,
+		} {
+			got, err := Dig(ctx, l.House.Client, l.House.Router.IPv4, name, "A")
+			if err != nil {
+				return err
+			}
+			if len(got) != 1 || got[0] != want.String() {
+				return fmt.Errorf("DNS for %s: %v, not %v", name, got, want)
+			}
 		}
 		return nil
 	})

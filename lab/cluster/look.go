@@ -21,7 +21,7 @@ import (
 // Page makes a TLS connection from a host to an address with a server name ("" for none), checks that whoever answers
 // has a certificate of the house, and returns what its page says: "SITE on HOST at ADDR:PORT, asked by ADDR".
 func (l *Lab) Page(ctx context.Context, from *house.Host, to netip.AddrPort, name string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	raw, err := from.Dial(ctx, "tcp", to.String())
 	if err != nil {
@@ -128,7 +128,7 @@ var internetDNS = netip.MustParseAddr("203.0.113.53")
 
 // Dig asks a DNS server from a host, with the real dig, and returns the answers.
 func Dig(ctx context.Context, from *house.Host, server netip.Addr, name, kind string) ([]string, error) {
-	out, err := from.Output(exec.CommandContext(ctx, "dig", "+short", "+tries=2", "+time=2", "@"+server.String(),
+	out, err := from.Output(exec.CommandContext(ctx, "dig", "+short", "+tries=3", "+time=5", "@"+server.String(),
 		name, kind))
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type Scenario struct {
 
 // soon is how long the lab waits for what should take milliseconds, or what follows a pause between two attempts (at
 // most half a minute), so that a busy machine fails nothing.
-const soon = 45 * time.Second
+const soon = 2 * time.Minute
 
 // A T runs one scenario. Like testing.T, Fatalf ends it, and what Cleanup was given runs at its end. The lab is as
 // described at Lab.Restore when it begins, and is put back afterwards.
@@ -59,7 +59,7 @@ func RunScenarios(ctx context.Context, lab *Lab, out io.Writer, scenarios []Scen
 }
 
 func runScenario(ctx context.Context, lab *Lab, out io.Writer, s Scenario) bool {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	t := &T{Lab: lab, Context: ctx, out: out}
 	said := lab.logSize()

@@ -113,7 +113,7 @@ func solver(t *T) {
 // http checks what a client in the internet gets from the router on port 80, with the real curl: the status, and the
 // page or where it is sent.
 func (t *T) http(host, path, want string) error {
-	out, err := t.House.WAN.Output(exec.CommandContext(t, "curl", "-sS", "--max-time", "5", "-o", "-",
+	out, err := t.House.WAN.Output(exec.CommandContext(t, "curl", "-sS", "--max-time", "20", "-o", "-",
 		"-w", "\n%{http_code} %{redirect_url}", "--resolve", host+":80:"+t.House.Public.IPv4.String(), "http://"+host+path))
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ func firstStart(t *T) {
 	t.Must(os.MkdirAll(filepath.Join(t.dir, "state"), 0o750))
 	t.Must(t.StartDaemon(t))
 	t.Must(t.FromWAN("", t.House.NAS))
-	t.Must(t.NotOurs(app1))
+	t.Eventually("nothing is known", func() error { return t.NotOurs(app1) }) // dnsmasq has yet to read its files
 	t.Eventually("status says what it waits for", func() error { return t.StatusSays("home", "192.168.0.10") })
 	t.Must(t.HTTPStatus("/readyz", http.StatusServiceUnavailable))
 	t.Must(t.HTTPStatus("/healthz", http.StatusOK))
@@ -229,8 +229,6 @@ func compacted(t *T) {
 func offline(t *T) {
 	const kinds = 3 // Ingress, IngressClass, Service: each is asked for by itself
 	const outage, part = 60 * time.Second, 30 * time.Second
-	// A pause between two attempts lasts 10 to 20 seconds when it has grown to its bound.
-	const bound = kinds * (int(part/(10*time.Second)) + 1)
 	attempts := func() int {
 		seen, err := t.capture.dialled(t)
 		t.Must(err)
@@ -241,16 +239,20 @@ func offline(t *T) {
 	t.Eventually("the metrics say so", func() error { return t.Metric(`sniroute_cluster_synced{source="home"}`, 0) })
 	t.Eventually("status says so", func() error { return t.StatusSays("home", t.Master.IPv4.String()) })
 	t.Holds("served", outage-part, t.serves)
+	counted := time.Now()
 	middle := attempts()
 	t.Holds("served", part, t.serves)
 	end := attempts()
-	t.Logf("%d attempts in %s, %d of them in the last %s: an hour has about %d", end-began, outage, end-middle, part,
-		(end-middle)*int(time.Hour/part))
+	took := time.Since(counted) // longer than it was meant to, on a busy machine
+	// A pause between two attempts lasts 10 to 20 seconds when it has grown to its bound.
+	bound := kinds * (int(took/(10*time.Second)) + 1)
+	t.Logf("%d attempts in all, %d of them in the last %s: an hour has about %d", end-began, end-middle,
+		took.Round(time.Second), int(float64(end-middle)*float64(time.Hour)/float64(took)))
 	if end == began {
 		t.Errorf("the capture has seen no attempt at all")
 	}
 	if end-middle > bound {
-		t.Errorf("more than %d attempts in %s", bound, part)
+		t.Errorf("more than %d attempts in %s", bound, took)
 	}
 	t.Must(t.Plane.StartAPI(t))
 	t.deploy()
@@ -274,7 +276,7 @@ func noClock(t *T) {
 	t.deploy()
 	t.follows()
 	t.Must(t.serves())
-	t.Must(t.Metric(`sniroute_cluster_synced{source="home"}`, 1))
+	t.Eventually("the metrics say so", func() error { return t.Metric(`sniroute_cluster_synced{source="home"}`, 1) })
 
 	// Without any of these it is 1970 for it, which shows that the clock above was wrong as well.
 	t.Must(t.StopDaemon(syscall.SIGTERM))

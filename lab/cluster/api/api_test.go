@@ -80,7 +80,7 @@ func TestFollow(t *testing.T) {
 		_ = encoder.Encode(Event{"MODIFIED", object("Secret", "", "watched"+r.URL.Query().Get("resourceVersion"))})
 		_ = encoder.Encode(Event{"ERROR", Object{"kind": "Status", "code": 410, "reason": "Expired"}})
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var seen []string
 	client.Follow(ctx, Path("secrets"), func(e Event) {

@@ -190,7 +190,7 @@ func (p *Plane) StartAPI(ctx context.Context) (err error) {
 
 // WaitReady waits until the API server says that it is ready.
 func (p *Plane) WaitReady(ctx context.Context) error {
-	err := Eventually(ctx, time.Minute, 100*time.Millisecond, func() error {
+	err := Eventually(ctx, 5*time.Minute, 100*time.Millisecond, func() error {
 		if !p.apiserver.Running() {
 			return errors.New("it has exited")
 		}
@@ -220,7 +220,7 @@ func (p *Plane) StartMetalLB(ctx context.Context) error {
 	if _, err := p.Kubectl(ctx, "", "apply", "-f", p.options.Tools.CRDs); err != nil {
 		return err
 	}
-	_, err := p.Kubectl(ctx, "", "wait", "--for=condition=Established", "--timeout=30s", "crd/ipaddresspools.metallb.io",
+	_, err := p.Kubectl(ctx, "", "wait", "--for=condition=Established", "--timeout=5m", "crd/ipaddresspools.metallb.io",
 		"crd/servicel2statuses.metallb.io")
 	if err != nil {
 		return err

@@ -135,6 +135,7 @@ func (m module) build(ctx context.Context, source, cache string, progress io.Wri
 		return "", err
 	}
 	defer os.RemoveAll(unfinished)
+	download(ctx, source)
 	for program, pkg := range m.packages {
 		args := append(append([]string{"build"}, flags...), "-o", filepath.Join(unfinished, program), pkg)
 		if _, err := output(ctx, source, "go", args...); err != nil {
@@ -154,6 +155,21 @@ func (m module) build(ctx context.Context, source, cache string, progress io.Wri
 	}
 	fmt.Fprintf(progress, "built %s in %s\n", m.folder, time.Since(started).Round(time.Second))
 	return done, nil
+}
+
+// download fetches the modules that the build takes, again where one request of so many fails. What is missing in the end,
+// the build complains of.
+func download(ctx context.Context, source string) {
+	for _, pause := range []time.Duration{2, 5, 15, 0} {
+		if _, err := output(ctx, source, "go", "mod", "download"); err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause * time.Second):
+		}
+	}
 }
 
 // flags returns the flags of go build. Kubernetes prints and serves the version that the linker is told.
