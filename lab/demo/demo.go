@@ -150,8 +150,8 @@ func until(ctx context.Context, begin time.Time, limit time.Duration, check func
 	}
 }
 
-// follow waits at most a second, from now on, until the internet reaches what it should and the LAN's DNS answers what
-// it should. It looks at both at the same time, and returns how long each took.
+// follow waits for what is promised within a second, from now on: the internet reaches what it should, and the LAN's DNS
+// answers what it should. It looks at both at the same time, and returns how long each took.
 func (d *demo) follow(ctx context.Context, name, reached, answer string) (wan, lan time.Duration, err error) {
 	begin := time.Now()
 	var asked sync.WaitGroup

@@ -28,7 +28,7 @@ import (
 func main() {
 	once := flag.Bool("once", false, "end after the last step")
 	binary := flag.String("sniroute", "", "the program to show, instead of a fresh build in bin/")
-	patience := flag.Int("patience", 1, "how many times longer than on a real machine everything may take")
+	patience := flag.Int("patience", 10, "by how many times a busy or slow machine may miss what is promised")
 	flag.Parse()
 	if err := run(*once, *binary, *patience); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
