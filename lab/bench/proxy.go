@@ -187,7 +187,7 @@ func (i *instance) stop() error {
 	select {
 	case <-i.exited:
 		return nil
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		return fmt.Errorf("%s does not end", i.name)
 	}
 }

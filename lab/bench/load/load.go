@@ -165,7 +165,7 @@ func (l *Load) Serve(d time.Duration) error {
 	}
 }
 
-// Run does a job. Connections that fail are counted and replaced; that nothing moves for ten seconds is an error.
+// Run does a job. Connections that fail are counted and replaced; that nothing moves for a minute is an error.
 func (l *Load) Run(job Job) (Result, error) {
 	if job.Sources == 0 {
 		job.Sources = 2
@@ -193,7 +193,7 @@ func (l *Load) Run(job Job) (Result, error) {
 			if l.failure != nil {
 				return l.result, l.failure
 			}
-			if time.Since(l.last) > 10*time.Second {
+			if time.Since(l.last) > time.Minute {
 				return l.result, errors.New("nothing moves")
 			}
 		}
@@ -214,7 +214,7 @@ func (l *Load) gather() error {
 	if l.job.Kind == Short {
 		return nil
 	}
-	for give := time.Now().Add(30 * time.Second); l.ready < l.job.Open; {
+	for give := time.Now().Add(2 * time.Minute); l.ready < l.job.Open; {
 		for l.live < l.job.Open && l.live-l.ready < 64 {
 			l.open()
 		}
@@ -255,7 +255,7 @@ func (l *Load) drain() error {
 	if l.job.Kind == Bulk {
 		return nil
 	}
-	for give := time.Now().Add(5 * time.Second); l.live > 0 && l.job.Kind == Short; {
+	for give := time.Now().Add(30 * time.Second); l.live > 0 && l.job.Kind == Short; {
 		if err := l.turn(5 * time.Millisecond); err != nil {
 			return err
 		}

@@ -7,23 +7,13 @@ import (
 	"time"
 
 	"github.com/sniroute/sniroute/lab/bench/load"
+	"github.com/sniroute/sniroute/lab/freeport"
 	"github.com/sniroute/sniroute/lab/hello"
 )
 
-// freeAddress returns an address of loopback at which nobody listens.
-func freeAddress(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort()
-}
-
 func newLoad(t *testing.T) (*load.Load, netip.AddrPort) {
 	t.Helper()
-	at := freeAddress(t)
+	at := freeport.Reserve(t)
 	l, err := load.New(at)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +44,7 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var began, ended int
-			c.job.Target, c.job.Duration = at, 200*time.Millisecond
+			c.job.Target, c.job.Duration = at, time.Second
 			c.job.Begin, c.job.End = func() { began++ }, func() { ended++ }
 			r, err := l.Run(c.job)
 			if err != nil {
@@ -100,7 +90,7 @@ func TestFailure(t *testing.T) {
 		}
 	}()
 	r, err := l.Run(load.Job{Kind: load.Short, Open: 2, Target: listener.Addr().(*net.TCPAddr).AddrPort(),
-		Hello: hello.Bytes(hello.Options{}), Duration: 100 * time.Millisecond})
+		Hello: hello.Bytes(hello.Options{}), Duration: time.Second})
 	listener.Close()
 	<-done
 	if err != nil || r.Failed == 0 || r.Operations != 0 {
