@@ -23,12 +23,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sniroute/sniroute/lab/freeport"
 	"github.com/sniroute/sniroute/lab/house"
 	"github.com/sniroute/sniroute/pkg/route"
 )
 
 // patience is how long a test waits for what must happen; it says nothing about speed.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // asked asks a server as a check does, with so much time for it.
 func asked(t *testing.T, q question, name string, limit time.Duration) error {
@@ -88,16 +89,11 @@ func serve(t *testing.T, f func(*net.TCPConn)) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// unused returns addresses at which nobody listens.
+// unused returns addresses at which nobody listens unless the test does.
 func unused(t *testing.T, n int) (addresses []netip.AddrPort) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().(*net.TCPAddr).AddrPort())
+		addresses = append(addresses, freeport.Reserve(t))
 	}
 	return addresses
 }
