@@ -235,7 +235,7 @@ func status(t *testing.T, bus *stubBus) attributes {
 			t.Fatalf("message of type %d (%v)", m.kind, err)
 		}
 		return a
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no message")
 	}
 	panic("unreachable")
@@ -328,7 +328,7 @@ func TestClientReconnects(t *testing.T) {
 				if m.kind != kind {
 					t.Fatalf("message %d is of type %d instead of %d", i, m.kind, kind)
 				}
-			case <-time.After(15 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("no message %d", i)
 			}
 		}

@@ -29,8 +29,8 @@ type exchange struct {
 	name    string
 	command []string // arguments of ubus
 	stays   bool     // the command ends only when it is stopped
-	act     func(ctx context.Context, c *Conn) error
-	prompt  func(t *testing.T, bus *liveBus) // what others on the bus do meanwhile, when it is recorded
+	act     func(ctx context.Context, c *Conn, waits func()) error
+	prompt  func(t *testing.T, bus *liveBus) // what others on the bus do on a live one, once act has called waits
 }
 
 func exchanges() []exchange {
@@ -39,36 +39,36 @@ func exchanges() []exchange {
 		panic(err)
 	}
 	return []exchange{
-		{name: "list", command: []string{"list"}, act: func(ctx context.Context, c *Conn) error {
+		{name: "list", command: []string{"list"}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			return expectLookup(ctx, c, "")
 		}},
-		{name: "list-pattern", command: []string{"list", "pe*"}, act: func(ctx context.Context, c *Conn) error {
+		{name: "list-pattern", command: []string{"list", "pe*"}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			return expectLookup(ctx, c, "pe*")
 		}},
-		{name: "call", command: []string{"call", "peer", "echo", typesJSON}, act: func(ctx context.Context, c *Conn) error {
+		{name: "call", command: []string{"call", "peer", "echo", typesJSON}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			answer, err := c.Call(ctx, "peer", "echo", types)
 			if err == nil && !reflect.DeepEqual(answer, types) {
 				err = fmt.Errorf("echo answers %v", answer)
 			}
 			return err
 		}},
-		{name: "call-empty", command: []string{"call", "peer", "nothing"}, act: func(ctx context.Context, c *Conn) error {
+		{name: "call-empty", command: []string{"call", "peer", "nothing"}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			answer, err := c.Call(ctx, "peer", "nothing", nil)
 			if err == nil && len(answer) != 0 {
 				err = fmt.Errorf("nothing answers %v", answer)
 			}
 			return err
 		}},
-		{name: "call-error", command: []string{"call", "peer", "refuse"}, act: func(ctx context.Context, c *Conn) error {
+		{name: "call-error", command: []string{"call", "peer", "refuse"}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			return expectStatus(StatusNotSupported)(c.Call(ctx, "peer", "refuse", nil))
 		}},
-		{name: "call-no-object", command: []string{"call", "nobody", "echo"}, act: func(ctx context.Context, c *Conn) error {
+		{name: "call-no-object", command: []string{"call", "nobody", "echo"}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			return expectStatus(StatusNotFound)(c.Call(ctx, "nobody", "echo", nil))
 		}},
-		{name: "call-no-method", command: []string{"call", "peer", "dance"}, act: func(ctx context.Context, c *Conn) error {
+		{name: "call-no-method", command: []string{"call", "peer", "dance"}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			return expectStatus(StatusMethodNotFound)(c.Call(ctx, "peer", "dance", nil))
 		}},
-		{name: "send", command: []string{"send", "peer.event", `{"a":1}`}, act: func(ctx context.Context, c *Conn) error {
+		{name: "send", command: []string{"send", "peer.event", `{"a":1}`}, act: func(ctx context.Context, c *Conn, _ func()) error {
 			return c.Send(ctx, "peer.event", Table{{"a", 1}})
 		}},
 		{name: "listen", command: []string{"listen", "peer.*"}, stays: true, act: actListen,
@@ -122,7 +122,7 @@ func expectStatus(want Status) func(Table, error) error {
 	}
 }
 
-func actListen(ctx context.Context, c *Conn) error {
+func actListen(ctx context.Context, c *Conn, waits func()) error {
 	heard := make(chan string, 2)
 	err := c.Listen(ctx, "peer.*", func(_ context.Context, event string, data Table) {
 		n, _ := data.Int("n")
@@ -131,6 +131,7 @@ func actListen(ctx context.Context, c *Conn) error {
 	if err != nil {
 		return err
 	}
+	waits()
 	for _, want := range []string{"peer.event0", "peer.event1"} {
 		if err := expect(ctx, heard, want); err != nil {
 			return err
@@ -139,7 +140,7 @@ func actListen(ctx context.Context, c *Conn) error {
 	return nil
 }
 
-func actSubscribe(ctx context.Context, c *Conn) error {
+func actSubscribe(ctx context.Context, c *Conn, waits func()) error {
 	heard := make(chan string, 2)
 	err := c.Subscribe(ctx, "peer", func(_ context.Context, notification string, data Table) {
 		n, _ := data.Int("n")
@@ -148,13 +149,14 @@ func actSubscribe(ctx context.Context, c *Conn) error {
 	if err != nil {
 		return err
 	}
+	waits()
 	if err := expect(ctx, heard, "changed1"); err != nil {
 		return err
 	}
 	return nil
 }
 
-func actPublish(ctx context.Context, c *Conn) error {
+func actPublish(ctx context.Context, c *Conn, waits func()) error {
 	called := make(chan string, 3)
 	greet := func(_ context.Context, call Call) (Table, error) {
 		n, _ := call.Args.Int("times")
@@ -171,6 +173,7 @@ func actPublish(ctx context.Context, c *Conn) error {
 	if err != nil {
 		return err
 	}
+	waits()
 	if err := expect(ctx, called, "rootgreet2"); err != nil {
 		return err
 	}
@@ -194,7 +197,7 @@ func expect(ctx context.Context, from <-chan string, want string) error {
 func TestRecordedExchanges(t *testing.T) {
 	for _, e := range exchanges() {
 		t.Run(e.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			ours, theirs := net.Pipe()
 			replayed := make(chan error, 1)
@@ -203,7 +206,7 @@ func TestRecordedExchanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := e.act(ctx, c); err != nil {
+			if err := e.act(ctx, c, func() {}); err != nil {
 				t.Error(err)
 			}
 			if err := <-replayed; err != nil {
@@ -233,7 +236,7 @@ func replay(sock net.Conn, file string) error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", file, n, err)
 		}
-		if err := sock.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := sock.SetDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}
 		if direction == "<" {

@@ -83,14 +83,28 @@ func (bus *liveBus) start(t *testing.T) {
 	if err := bus.daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for range 200 {
-		if c, err := Dial(t.Context(), bus.path); err == nil {
-			c.Close()
+	eventually(t, "ubusd answers", func() bool {
+		c, err := Dial(t.Context(), bus.path)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+// patience is how long a test waits for what must happen; it says nothing about speed.
+const patience = time.Minute
+
+// eventually waits until something has come true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("ubusd does not answer")
+	t.Fatal("never: ", what)
 }
 
 func (bus *liveBus) stop() {
@@ -111,7 +125,7 @@ func (bus *liveBus) dial(t *testing.T) *Conn {
 // run runs libubus's tool and returns what it prints.
 func (bus *liveBus) run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := exec.Command("ubus", append([]string{"-t", "5", "-s", bus.path}, args...)...).CombinedOutput()
+	out, err := exec.Command("ubus", append([]string{"-t", "60", "-s", bus.path}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -133,7 +147,7 @@ func TestLiveExchanges(t *testing.T) {
 	for _, e := range exchanges() {
 		t.Run(e.name, func(t *testing.T) {
 			bus := startBus(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if *record && e.command != nil {
 				tap := startTap(t, bus.path)
@@ -153,9 +167,14 @@ func TestLiveExchanges(t *testing.T) {
 			}
 			defer c.Close()
 			acted := make(chan error, 1)
-			go func() { acted <- e.act(ctx, c) }()
+			waits := make(chan struct{})
+			go func() { acted <- e.act(ctx, c, func() { close(waits) }) }()
 			if e.prompt != nil {
-				time.Sleep(200 * time.Millisecond) // until act waits
+				select {
+				case <-waits:
+				case err := <-acted:
+					t.Fatal(err)
+				}
 				e.prompt(t, bus)
 			}
 			if err := <-acted; err != nil {
@@ -280,7 +299,7 @@ func TestLiveTool(t *testing.T) {
 // of a subscription comes back.
 func TestLiveReconnect(t *testing.T) {
 	bus := startBus(t)
-	heard := make(chan string, 16)
+	heard := make(chan string, 4096) // more than is sent in the time that a test waits
 	hear := func(_ context.Context, name string, _ Table) { heard <- name }
 	client := NewClient(Options{
 		Path: bus.path,
@@ -293,28 +312,42 @@ func TestLiveReconnect(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- client.Run(ctx) }()
+	// hears sends until it is heard, and so that a listener that is late does not miss it.
+	hears := func(want string, send func()) {
+		t.Helper()
+		eventually(t, want+" is heard", func() bool {
+			send()
+			for {
+				select {
+				case got := <-heard:
+					if got == want {
+						return true
+					}
+				case <-time.After(100 * time.Millisecond):
+					return false
+				}
+			}
+		})
+	}
+	round := 0
 	check := func() {
 		t.Helper()
-		for range 500 {
-			if out, err := bus.run(t, "call", "ours", "ping"); err == nil && strings.Contains(out, "pong") {
-				break
+		round++
+		eventually(t, "the object answers", func() bool {
+			out, err := bus.run(t, "call", "ours", "ping")
+			return err == nil && strings.Contains(out, "pong")
+		})
+		event, change := fmt.Sprint("test.event", round), fmt.Sprint("changed", round)
+		hears(event, func() {
+			if out, err := bus.run(t, "send", event, "{}"); err != nil {
+				t.Fatalf("%v: %s", err, out)
 			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		time.Sleep(100 * time.Millisecond)
-		if out, err := bus.run(t, "send", "test.event", "{}"); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		if err := bus.notify(ctx, "changed", Table{}); err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range []string{"test.event", "changed"} {
-			wait, cancel := context.WithTimeout(ctx, 10*time.Second)
-			if err := expect(wait, heard, want); err != nil {
-				t.Error(err)
+		})
+		hears(change, func() {
+			if err := bus.notify(ctx, change, Table{}); err != nil {
+				t.Fatal(err)
 			}
-			cancel()
-		}
+		})
 	}
 	check()
 	publish := func() {
@@ -331,18 +364,14 @@ func TestLiveReconnect(t *testing.T) {
 	}
 	bus.peer.Close()
 	publish() // the peer restarts
-	time.Sleep(200 * time.Millisecond)
 	check()
 	bus.stop() // the bus restarts
-	if client.Connected() {
-		time.Sleep(100 * time.Millisecond)
-	}
+	eventually(t, "the client knows", func() bool { return !client.Connected() })
 	if err := client.Send(ctx, "a", nil); err == nil {
 		t.Error("an event is sent without a bus")
 	}
 	bus.start(t)
 	publish()
-	time.Sleep(200 * time.Millisecond)
 	check()
 	cancel()
 	if err := <-ended; err != nil {
@@ -408,7 +437,7 @@ func TestAsNobody(t *testing.T) {
 	if path == "" {
 		return // not started by TestLiveACL
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := Dial(ctx, path)
 	if err != nil {
