@@ -19,6 +19,7 @@ import (
 const withACME = `
 config listener 'https'
 	list listen ':8443'
+	option inspect_delay '1m'
 config listener 'http'
 	option proto 'http'
 	list listen ':8080'
@@ -74,7 +75,9 @@ func TestACME(t *testing.T) {
 	for host, at := range map[string]*house.Host{app1: h.External, app2: h.External, wiki: h.Internal, secret: h.Internal} {
 		name, _, _ := strings.Cut(host, ".")
 		class := map[*house.Host]string{h.External: "nginx-external", h.Internal: "nginx-internal"}[at]
-		h.write("manifests/"+name+".yaml", ingress(name, class, host, at.IPv4.String(), ""))
+		h.write("manifests/"+name+".yaml", house.Ingress{
+			Namespace: "default", Name: name, Class: class, Host: host, Address: at.IPv4.String(),
+		}.Manifest())
 	}
 	h.start(withACME)
 	ca := h.pebble(solver)
@@ -164,8 +167,10 @@ func (h *home) pebble(solver *house.Host) *authority {
 	root := h.curl(h.WAN, netip.MustParseAddrPort("203.0.113.50:15000"), "https://pebble.example.com/roots/0")
 	h.must(root.err)
 	h.write("acme/root.pem", root.body+"\n")
-	h.write("solver.yaml", ingress("cm-acme-http-solver-x7k2p", "CLASS", "HOST", solver.IPv4.String(),
-		`, labels: {acme.cert-manager.io/http01-solver: "true"}`))
+	h.write("solver.yaml", house.Ingress{
+		Namespace: "default", Name: "cm-acme-http-solver-x7k2p", Class: "CLASS", Host: "HOST", Address: solver.IPv4.String(),
+		Labels: `{acme.cert-manager.io/http01-solver: "true"}`,
+	}.Manifest())
 	h.must(os.Chmod(h.write("acme/hook", strings.ReplaceAll(hook, "%[1]s", h.Dir)), 0o700))
 	if out, err := a.client(a.configure(), "--register", "--accept-terms"); err != nil {
 		h.t.Fatalf("dehydrated --register: %v\n%s", err, out)

@@ -18,6 +18,7 @@ func TestLoop(t *testing.T) {
 	h.start(`
 config listener 'https'
 	list listen ':8443'
+	option inspect_delay '1m'
 config backend 'astray'
 	list server '203.0.113.77:443'
 	option check 'none'

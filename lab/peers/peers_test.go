@@ -19,33 +19,17 @@ import (
 	"github.com/sniroute/sniroute/pkg/status"
 )
 
-// binaryVariable tells the restarted program where the daemon was built.
-const binaryVariable = "SNIROUTE_PEERS_BINARY"
+// program is where the daemon is built.
+const program = "../../bin/peers/sniroute"
 
-func TestMain(m *testing.M) {
-	if !netns.Isolated() { // outside, where the go command may need a network
-		folder, err := os.MkdirTemp("", "peers")
-		if err != nil {
-			fail(err)
-		}
-		binary := filepath.Join(folder, "sniroute")
-		build := exec.Command("go", append(buildFlags(), "-o", binary, "github.com/sniroute/sniroute/cmd/sniroute")...)
-		if out, err := build.CombinedOutput(); err != nil {
-			fail(fmt.Errorf("building the daemon: %w\n%s", err, out))
-		}
-		os.Setenv(binaryVariable, binary)
-	}
-	if err := netns.Isolate(); err != nil {
-		fail(err)
-	}
-	code := m.Run()
-	os.RemoveAll(filepath.Dir(os.Getenv(binaryVariable)))
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { netns.Main(m, buildDaemon) }
 
-func fail(err error) {
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
+func buildDaemon() error {
+	build := exec.Command("go", append(buildFlags(), "-o", program, "github.com/sniroute/sniroute/cmd/sniroute")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the daemon: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // A home is a house in which the daemon is tried.
@@ -59,7 +43,7 @@ type home struct {
 }
 
 // patience is how long a test waits for what must happen; it says nothing about speed.
-const patience = 3 * time.Minute
+const patience = 9 * time.Minute
 
 // build makes a house. Its router lets IPv6 in on ports 80 and 443 as well, as with wan_ipv6.
 func build(t *testing.T) *home {
@@ -70,7 +54,11 @@ func build(t *testing.T) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	home := &home{House: h, t: t, ctx: ctx, binary: os.Getenv(binaryVariable)}
+	binary, err := filepath.Abs(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := &home{House: h, t: t, ctx: ctx, binary: binary}
 	t.Cleanup(func() {
 		home.checkLog()
 		if err := h.Close(); err != nil {
@@ -278,7 +266,8 @@ const web = `
 	scgi_temp_path %[1]s/scgi;
 `
 
-// haproxy starts one with these sections.
+// haproxy starts one with these sections. Its checks may take as long as inter, and come as often as fastinter until
+// three in a row have passed.
 func (h *home) haproxy(host *house.Host, port uint16, sections string) *house.Service {
 	h.t.Helper()
 	path := h.write("haproxy-"+host.Name+".cfg", `
@@ -287,9 +276,11 @@ global
 defaults
 	log global
 	option dontlognull
-	timeout connect 5s
-	timeout client 30s
-	timeout server 30s
+	option log-health-checks
+	timeout connect 60s
+	timeout client 120s
+	timeout server 120s
+	default-server inter 60s fastinter 100ms
 `+sections)
 	return h.serve(host, port, "haproxy-"+host.Name, "haproxy", "-db", "-f", path)
 }
@@ -312,7 +303,7 @@ type answer struct {
 // curl fetches a URL, whose host is looked for at an address that is given.
 func (h *home) curl(from *house.Host, at netip.AddrPort, url string, arguments ...string) answer {
 	h.t.Helper()
-	arguments = append([]string{"-sS", "--max-time", "20", "--cacert", h.Authority.File,
+	arguments = append([]string{"-sS", "--max-time", "120", "--cacert", h.Authority.File,
 		"--connect-to", "::" + at.String(), "-w", `%{stderr}%{local_ip} %{local_port} `, url}, arguments...)
 	cmd := exec.CommandContext(h.ctx, "curl", arguments...)
 	var out, side strings.Builder

@@ -24,11 +24,13 @@ import (
 const pooled = `
 config listener 'https'
 	list listen ':8443'
+	option inspect_delay '1m'
 
 config backend 'site'
 	list server '192.168.0.3:443'
 	list server '192.168.0.5:443'
 	option check 'tls'
+	option connect_timeout '1m'
 	option check_interval '200ms'
 	option check_rise '2'
 	option check_fall '3'
@@ -42,6 +44,7 @@ config route
 config backend 'haproxy'
 	list server '192.168.0.2:443'
 	option check 'tls'
+	option connect_timeout '1m'
 	option check_interval '200ms'
 config route
 	list host 'haproxy.example.com'
@@ -49,6 +52,7 @@ config route
 config backend 'openssl'
 	list server '192.168.0.2:4433'
 	option check 'tls'
+	option connect_timeout '1m'
 	option check_interval '200ms'
 config route
 	list host 'openssl.example.com'

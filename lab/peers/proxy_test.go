@@ -20,23 +20,28 @@ import (
 const proxyOut = `
 config listener 'https'
 	list listen ':8443'
+	option inspect_delay '1m'
 
 config backend 'nginx_v1'
 	list server '192.168.0.3:443'
 	option send_proxy 'v1'
 	option check 'tls'
+	option connect_timeout '1m'
 config backend 'nginx_v2'
 	list server '192.168.0.3:443'
 	option send_proxy 'v2'
 	option check 'tls'
+	option connect_timeout '1m'
 config backend 'haproxy_v1'
 	list server '192.168.0.5:443'
 	option send_proxy 'v1'
 	option check 'tls'
+	option connect_timeout '1m'
 config backend 'haproxy_v2'
 	list server '192.168.0.5:443'
 	option send_proxy 'v2'
 	option check 'tls'
+	option connect_timeout '1m'
 config backend 'apart'
 	list server '192.168.0.2:7443'
 	option send_proxy 'v2'
@@ -69,17 +74,8 @@ config class 'external'
 	option https_port '8443'
 	option send_proxy 'v2'
 	option check 'tls'
+	option connect_timeout '1m'
 `
-
-// ingress is the manifest of an Ingress.
-func ingress(name, class, host, address, more string) string {
-	return fmt.Sprintf(`apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: %s, namespace: default, creationTimestamp: "2024-01-01T00:00:00Z"%s}
-spec: {ingressClassName: %s, rules: [{host: %s}]}
-status: {loadBalancer: {ingress: [{ip: %s}]}}
-`, name, more, class, host, address)
-}
 
 // TestProxyOut: nginx and HAProxy see the client's own address and port, over IPv4 and IPv6, in both versions.
 func TestProxyOut(t *testing.T) {
@@ -107,7 +103,9 @@ frontend told
 		`%[src] %[src_port] by haproxy, from %[fc_src] for '%[fc_pp_authority]'"
 `)
 	apart := h.takeApart(h.NAS)
-	h.write("manifests/shop.yaml", ingress("shop", "external", "shop.k8s.example.com", "192.168.0.5", ""))
+	h.write("manifests/shop.yaml", house.Ingress{
+		Namespace: "default", Name: "shop", Class: "external", Host: "shop.k8s.example.com", Address: "192.168.0.5",
+	}.Manifest())
 	h.start(proxyOut)
 	if out := h.check(); strings.Contains(out, "warning") {
 		t.Errorf("check warns of ports that only sniroute uses:\n%s", out)
@@ -287,6 +285,7 @@ func readHeader(conn net.Conn) (h header, err error) {
 const proxyIn = `
 config listener 'https'
 	list listen ':8443'
+	option inspect_delay '1m'
 	list accept_proxy '192.168.0.20/32'
 	list accept_proxy 'fd00:c0a8::20/128'
 	option default_backend 'told'
@@ -337,16 +336,16 @@ func TestProxyIn(t *testing.T) {
 listen v1
 	mode tcp
 	bind :::1001 v4v6
-	server router 192.168.0.1:8443 send-proxy check inter 100ms
+	server router 192.168.0.1:8443 send-proxy check
 listen v2
 	mode tcp
 	bind :::1002 v4v6
-	server router 192.168.0.1:8443 send-proxy-v2 check inter 100ms check-send-proxy
+	server router 192.168.0.1:8443 send-proxy-v2 check check-send-proxy
 listen v2_authority
 	mode tcp
 	retries 0
 	bind :::1003 v4v6 ssl crt `+pem+`
-	default-server proxy-v2-options ssl,cert-cn,crc32c,unique-id,authority inter 100ms check-sni told.example.com
+	default-server proxy-v2-options ssl,cert-cn,crc32c,unique-id,authority check-sni told.example.com
 	server router 192.168.0.1:8443 send-proxy-v2 ssl verify none sni ssl_fc_sni check check-send-proxy
 listen over_ipv6
 	mode tcp
@@ -367,6 +366,15 @@ listen plain_http
 	server { listen [::]:2002 ipv6only=off; proxy_pass [fd00:c0a8::1]:8443; }
 }`)
 
+	h.until("the front has checked the router by each way", func() bool {
+		log := h.read(h.path("log/haproxy-front"))
+		for _, way := range []string{"v1", "v2", "v2_authority"} {
+			if !strings.Contains(log, "Health check for server "+way+"/router succeeded") {
+				return false
+			}
+		}
+		return true
+	})
 	ways := map[string]uint16{
 		"HAProxy, v1": 1001, "HAProxy, v2": 1002, "HAProxy, v2 with all it has to say": 1003, "HAProxy, v2 over IPv6": 1004,
 		"nginx": 2001, "nginx over IPv6": 2002,

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -87,25 +89,41 @@ func TestSSH(t *testing.T) {
 		}
 	})
 
+	// overTLS has a browser ask. Its hello may come late on a busy machine, and is not to be taken for silence.
+	overTLS := func(from *house.Host, at netip.AddrPort) answer {
+		h.reload(strings.ReplaceAll(withSSH, "inspect_delay '1s'", "inspect_delay '1m'"))
+		defer h.reload(withSSH)
+		return h.curl(from, at, "https://app.example.com/")
+	}
+
 	t.Run("a session at rest", func(t *testing.T) { // beyond inspect_delay, with TLS on the same port meanwhile
-		session := make(chan error, 1)
-		go func() {
-			out, err := ssh(h.WAN, wan, "sleep 2; echo still here")
-			if err == nil && !strings.Contains(out, "still here") {
-				err = errors.New(out)
-			}
-			session <- err
-		}()
-		if got := h.curl(h.WAN, wan, "https://app.example.com/"); !strings.HasPrefix(got.body, "app.example.com on external") {
+		cmd := exec.CommandContext(h.ctx, "ssh", append(h.sshOptions("-p", wan), "root@"+wan.Addr().String(),
+			"echo ready; read word; echo still $word")...)
+		in, err := cmd.StdinPipe()
+		h.must(err)
+		out, err := cmd.StdoutPipe()
+		h.must(err)
+		h.must(h.WAN.Start(cmd))
+		said := bufio.NewReader(out)
+		if line, err := said.ReadString('\n'); line != "ready\n" {
+			t.Fatalf("got %q, %v", line, err)
+		}
+		time.Sleep(2 * time.Second)
+		if got := overTLS(h.WAN, wan); !strings.HasPrefix(got.body, "app.example.com on external") {
 			t.Errorf("got %q, %v", got.body, got.err)
 		}
-		if err := <-session; err != nil {
+		_, err = io.WriteString(in, "here\n")
+		h.must(err)
+		if line, err := said.ReadString('\n'); line != "still here\n" {
+			t.Errorf("got %q, %v", line, err)
+		}
+		if err := cmd.Wait(); err != nil {
 			t.Error(err)
 		}
 	})
 
 	t.Run("a client that waits for the server", func(t *testing.T) {
-		out, err := h.run(h.WAN, "ssh-keyscan", "-p", "443", "-T", "20", "-t", "ed25519", "203.0.113.1")
+		out, err := h.run(h.WAN, "ssh-keyscan", "-p", "443", "-T", "120", "-t", "ed25519", "203.0.113.1")
 		if err != nil || !strings.Contains(out, public) {
 			t.Errorf("ssh-keyscan does not get %s: %v\n%s", public, err, out)
 		}
@@ -129,7 +147,7 @@ listen v2
 	server router 192.168.0.1:8446 send-proxy-v2
 `)
 		for _, port := range []string{"2001", "2002"} {
-			out, err := h.run(h.Client, "ssh-keyscan", "-p", port, "-T", "20", "-t", "ed25519", front.IPv4.String())
+			out, err := h.run(h.Client, "ssh-keyscan", "-p", port, "-T", "120", "-t", "ed25519", front.IPv4.String())
 			if err != nil || !strings.Contains(out, public) {
 				t.Errorf("ssh-keyscan by port %s does not get %s: %v\n%s", port, public, err, out)
 			}
@@ -147,7 +165,7 @@ listen v2
 		if got, err := h.silent(h.Client, at); err != nil || got != "" {
 			t.Errorf("a silent client got %q, %v", got, err)
 		}
-		if got := h.curl(h.Client, at, "https://app.example.com/"); got.err != nil {
+		if got := overTLS(h.Client, at); got.err != nil {
 			t.Errorf("TLS on it: %v", got.err)
 		}
 		if r := h.rejected("rejects"); r["not_tls"] != 2 {
@@ -163,12 +181,13 @@ listen v2
 		if got, err := h.silent(h.Client, at); err != nil || !strings.HasPrefix(got, "SSH-2.0-OpenSSH") {
 			t.Errorf("a silent client got %q, %v", got, err)
 		}
-		if got := h.curl(h.Client, at, "https://app.example.com/"); got.err != nil {
+		if got := overTLS(h.Client, at); got.err != nil {
 			t.Errorf("TLS on it: %v", got.err)
 		}
 	})
 
 	t.Run("half a hello", func(t *testing.T) { // is TLS, and goes nowhere when the time is over
+		h.reload(strings.ReplaceAll(withSSH, "inspect_delay '1s'", "inspect_delay '5s'"))
 		conn, err := h.WAN.Dial(h.ctx, "tcp", wan.String())
 		h.must(err)
 		defer conn.Close()
