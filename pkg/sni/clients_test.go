@@ -116,7 +116,7 @@ func dialGo(times int, c *tls.Config) dialer {
 			c.MinVersion = tls.VersionTLS13
 		}
 		for range times {
-			dialer := tls.Dialer{Config: c, NetDialer: &net.Dialer{Timeout: 10 * time.Second}}
+			dialer := tls.Dialer{Config: c, NetDialer: &net.Dialer{Timeout: time.Minute}}
 			conn, err := dialer.DialContext(ctx, "tcp", address)
 			if err != nil {
 				return err
