@@ -187,19 +187,25 @@ func (o onBus) enroll(ctx context.Context, c ubus.Call) (ubus.Table, error) {
 }
 
 // enrolment says where the credentials of a cluster go: where its section in force has them, if they lie in the folder
-// that is for them, else into files of its name. A page may have changed the section meanwhile, but nobody writes
-// anywhere else by that.
+// that is for them, else into files of its name, unless they are another cluster's. A page may have changed the section
+// meanwhile, but nobody writes anywhere else by that.
 func (o onBus) enrolment(cluster, url string) (watch.Enrolment, error) {
 	const most = 64
 	if len(cluster) > most || !regexp.MustCompile("^[A-Za-z0-9_]+$").MatchString(cluster) {
 		return watch.Enrolment{}, fmt.Errorf("the cluster needs a name of at most %d letters, digits and underscores", most)
 	}
+	clusters := o.config().Clusters
+	for _, c := range clusters {
+		if c.Name == cluster && filepath.Dir(c.CAFile) == o.folder && filepath.Dir(c.TokenFile) == o.folder {
+			return watch.Enrolment{Server: url, CAFile: c.CAFile, TokenFile: c.TokenFile}, nil
+		}
+	}
 	e := watch.Enrolment{
 		Server: url, CAFile: filepath.Join(o.folder, cluster+".crt"), TokenFile: filepath.Join(o.folder, cluster+".token"),
 	}
-	for _, c := range o.config().Clusters {
-		if c.Name == cluster && filepath.Dir(c.CAFile) == o.folder && filepath.Dir(c.TokenFile) == o.folder {
-			e.CAFile, e.TokenFile = c.CAFile, c.TokenFile
+	for _, c := range clusters {
+		if c.Name != cluster && (c.CAFile == e.CAFile || c.TokenFile == e.TokenFile) {
+			return watch.Enrolment{}, fmt.Errorf("cluster %s has a file called so: give this one another name", c.Name)
 		}
 	}
 	return e, nil

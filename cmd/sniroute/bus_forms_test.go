@@ -252,6 +252,7 @@ func TestBusEnroll(t *testing.T) {
 	var log strings.Builder
 	o := shownOnBus(exhibit{}, &config.Config{Clusters: []config.Cluster{
 		{Claims: config.Claims{Name: "old"}, CAFile: filepath.Join(dir, "old-ca"), TokenFile: filepath.Join(dir, "old-token")},
+		{Claims: config.Claims{Name: "usual"}, CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")},
 		{Claims: config.Claims{Name: "astray"}, CAFile: filepath.Join(dir, "astray-ca"), TokenFile: "/etc/passwd"},
 	}})
 	o.folder, o.log = dir, slog.New(slog.NewTextHandler(&log, nil))
@@ -306,6 +307,7 @@ func TestBusEnroll(t *testing.T) {
 	for name, args := range map[string][3]string{
 		"no name":        {"", url, secret("hunter2")},
 		"a path":         {"../home", url, secret("hunter2")},
+		"another's file": {"ca", url, secret("hunter2")},
 		"a NUL":          {"a\uFFFD", url, secret("hunter2")},
 		"a long name":    {strings.Repeat("a", 65), url, secret("hunter2")},
 		"another scheme": {"new", "http://192.0.2.1", secret("hunter2")},
