@@ -1,44 +1,25 @@
 package main
 
-import "fmt"
-
-// ingress returns an Ingress as a controller leaves it: with its own address in the status.
-func ingress(namespace, name, class, host, address, created string) string {
-	return fmt.Sprintf(`---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  namespace: %[1]s
-  name: %[2]s
-  creationTimestamp: %[6]q
-spec:
-  ingressClassName: %[3]s
-  rules:
-  - host: %[4]q
-    http:
-      paths:
-      - path: /
-        pathType: Prefix
-        backend: {service: {name: %[2]s, port: {number: 80}}}
-status:
-  loadBalancer:
-    ingress:
-    - ip: %[5]q
-`, namespace, name, class, host, address, created)
-}
+import "github.com/sniroute/sniroute/lab/house"
 
 func externalApp(name, host string) string {
-	return ingress("apps", name, "nginx-external", host, "192.168.0.3", "2026-01-01T00:00:00Z")
+	return house.Ingress{
+		Namespace: "apps", Name: name, Class: "nginx-external", Host: host, Address: "192.168.0.3",
+	}.Manifest()
 }
 
 func internalApp(name, host string) string {
-	return ingress("apps", name, "nginx-internal", host, "192.168.0.5", "2026-01-01T00:00:00Z")
+	return house.Ingress{
+		Namespace: "apps", Name: name, Class: "nginx-internal", Host: host, Address: "192.168.0.5",
+	}.Manifest()
 }
 
 // hostile is what someone who may create Ingresses in one namespace might try.
 func hostile() string {
 	try := func(name, class, host, address string) string {
-		return ingress("intruder", name, class, host, address, "2026-02-02T00:00:00Z")
+		return house.Ingress{
+			Namespace: "intruder", Name: name, Class: class, Host: host, Address: address, Created: "2026-02-02T00:00:00Z",
+		}.Manifest()
 	}
 	return try("someone-elses-name", "nginx-external", "google.com", "192.168.0.3") +
 		try("the-router-itself", "nginx-external", "evil."+domain, "127.0.0.1") +

@@ -247,15 +247,9 @@ type ingress struct{ namespace, name, class, host, address, created string }
 func manifestOf(list []ingress) string {
 	var b strings.Builder
 	for _, i := range list {
-		fmt.Fprintf(&b, `---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {namespace: %s, name: %s, creationTimestamp: %q}
-spec:
-  ingressClassName: %s
-  rules: [{host: %q, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}]}}]
-status: {loadBalancer: {ingress: [{ip: %q}]}}
-`, i.namespace, i.name, i.created, i.class, i.host, i.address)
+		b.WriteString(house.Ingress{
+			Namespace: i.namespace, Name: i.name, Class: i.class, Host: i.host, Address: i.address, Created: i.created,
+		}.Manifest())
 	}
 	return b.String()
 }
