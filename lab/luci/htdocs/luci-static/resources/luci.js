@@ -169,9 +169,6 @@
 			return node;
 		},
 
-		matches: (node, selector) => node?.matches?.(selector) ?? false,
-		parent: (node, selector) => node?.closest?.(selector) ?? null,
-
 		bindClassInstance(node, instance) {
 			registry.set(node, instance);
 
@@ -184,10 +181,6 @@
 					return registry.get(node);
 
 			return null;
-		},
-
-		callClassMethod(node, method, ...args) {
-			return this.findClassInstance(node)?.[method]?.(...args) ?? null;
 		}
 	};
 
@@ -354,10 +347,6 @@
 		// Whatever a module needs first is loaded once, side by side.
 		require: name => modules[name] ? Promise.resolve(modules[name]) : (loading[name] ??= loadModule(name)),
 
-		bind: (fn, self, ...args) => fn.bind(self, ...args),
-		isObject: value => (value != null && typeof(value) == 'object'),
-		resolveDefault: (promise, value) => Promise.resolve(promise).catch(() => value),
-		naturalCompare: new Intl.Collator(undefined, { numeric: true }).compare,
 		hasViewPermission: () => !L.env.readonly,
 		url: (...parts) => [ L.env.scriptname, ...parts ].join('/'),
 		resource: (...parts) => [ L.env.resource, ...parts ].join('/'),
