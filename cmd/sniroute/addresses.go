@@ -50,8 +50,8 @@ func ownAddresses() addresses {
 	return own
 }
 
-// readAddresses asks the kernel for all addresses at once (rtnetlink(7), RTM_GETADDR). Package net would ask for the links
-// as well, which has no answer that it can read where qemu emulates a big-endian processor.
+// readAddresses asks the kernel for all addresses at once (rtnetlink(7), RTM_GETADDR). Package net would ask for the
+// links as well, which has no answer that it can read where qemu emulates a big-endian processor.
 func readAddresses() (addresses, error) {
 	var own addresses
 	answer, err := syscall.NetlinkRIB(syscall.RTM_GETADDR, syscall.AF_UNSPEC)

@@ -18,7 +18,9 @@ func dial(dir string) (*status.Client, error) { return status.Dial(config.Contro
 
 // query has a command ask the running daemon: it prints the answer as JSON where that is wanted, else as text.
 // names are the arguments that the command takes.
-func query[T any](in invocation, names []string, ask func(c *status.Client, args []string) (T, error), text func(T) string) error {
+func query[T any](in invocation, names []string, ask func(c *status.Client, args []string) (T, error),
+	text func(T) string) error {
+
 	f := newFlags(true)
 	args, err := f.parse(in.args, names...)
 	if err != nil {

@@ -44,7 +44,9 @@ func importHAProxy(_ context.Context, in invocation) error {
 
 // convert returns the configuration that does what an haproxy.cfg does, also as text, and what it does not. It can be
 // used: what has no effect yet is said by check.
-func convert(name string, text []byte, readFile func(string) ([]byte, error)) (*uci.File, []byte, []haproxy.Remark, error) {
+func convert(name string, text []byte, readFile func(string) ([]byte, error)) (
+	*uci.File, []byte, []haproxy.Remark, error) {
+
 	file, remarks, err := haproxy.Import(text, readFile)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("%s: %w", name, err)

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package epoll runs event loops: readiness of descriptors in, callbacks out, and timers. A Loop is one goroutine with one
-// epoll instance; all callbacks of a Loop run on that goroutine, one after the other, so what a Loop's handler owns
+// Package epoll runs event loops: readiness of descriptors in, callbacks out, and timers. A Loop is one goroutine with
+// one epoll instance; all callbacks of a Loop run on that goroutine, one after the other, so what a Loop's handler owns
 // needs no lock. The package knows nothing of what the descriptors carry.
 //
 //	loop, err := epoll.New()

@@ -125,7 +125,8 @@ func (im *importer) one(c class, all [][]outcome) []outcome {
 		}
 	}
 	if len(refusal) > 0 {
-		im.remarkAt(c, at, from, "for %s, all is refused: HAProxy refuses some of it (%s), and no route tells it apart", refusal)
+		im.remarkAt(c, at, from, "for %s, all is refused: HAProxy refuses some of it (%s), and no route tells it apart",
+			refusal)
 	} else if len(difference) > 0 {
 		im.remarkAt(c, at, from, "for %s, it holds for %s too: no route tells them apart", difference)
 	}

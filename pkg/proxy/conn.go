@@ -151,7 +151,8 @@ func (c *conn) expired(l *loop) (done bool) {
 	switch c.state {
 	case statePeeking:
 		ls := &l.listeners[c.listener]
-		if !ls.HTTP && !c.expects && c.up.end == uint32(c.header) && !c.draining { // a client that waits for the server to speak first
+		if !ls.HTTP && !c.expects && c.up.end == uint32(c.header) && !c.draining {
+			// A client that waits for the server to speak first.
 			return c.forward(l, decideOther(l.plan.table, &ls.Listener), nil)
 		}
 		return c.reject(l, rejectTimeout)

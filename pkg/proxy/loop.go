@@ -219,11 +219,11 @@ func (l *loop) ours(to netip.AddrPort) bool {
 // soon is how long after a dial what it made can still come back as a new client, in milliseconds.
 const soon = 2000
 
-// madeBy returns the connection whose side to the server came back to us as this new client, led by a rule of the firewall
-// or of a router further on; nil if there is none on this loop. Only clients at addresses of the router itself are looked
-// at, which are few. A port alone proves nothing, since the kernel gives one to connections to several places: it must
-// be a connection that was just made, for the same name. On loopback, where no rule leads elsewhere, the check at dial
-// has found all loops.
+// madeBy returns the connection whose side to the server came back to us as this new client, led by a rule of the
+// firewall or of a router further on; nil if there is none on this loop. Only clients at addresses of the router itself
+// are looked at, which are few. A port alone proves nothing, since the kernel gives one to connections to several
+// places: it must be a connection that was just made, for the same name. On loopback, where no rule leads elsewhere, the
+// check at dial has found all loops.
 func (l *loop) madeBy(client *conn, name []byte) (found *conn) {
 	from := netip.AddrPortFrom(client.clientAddress(), client.port)
 	if from.Addr().IsLoopback() || !l.shared.local(from.Addr()) {

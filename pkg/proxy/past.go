@@ -41,7 +41,9 @@ func (l *loop) forgetPast() {
 	if len(l.past) <= mostPast {
 		return
 	}
-	names := slices.SortedFunc(maps.Keys(l.past), func(a, b string) int { return cmp.Compare(l.past[a].left, l.past[b].left) })
+	names := slices.SortedFunc(maps.Keys(l.past), func(a, b string) int {
+		return cmp.Compare(l.past[a].left, l.past[b].left)
+	})
 	for _, name := range names[:len(names)-mostPast] {
 		delete(l.past, name)
 	}

@@ -13,7 +13,9 @@ import (
 func TestPastKeepsCountersAlone(t *testing.T) {
 	l := &loop{timers: &fakeWorld{timers: make(map[uint32]uint32)}, past: make(map[string]*pastTarget)}
 	var set backend.Set
-	pools := set.Update([]route.Backend{{Name: "nas", Options: route.BackendOptions{Stick: route.StickSource, StickSize: 10}}}, nil)
+	pools := set.Update([]route.Backend{
+		{Name: "nas", Options: route.BackendOptions{Stick: route.StickSource, StickSize: 10}},
+	}, nil)
 	l.adoptPools(pools)
 	l.targets[0].toServer = 7
 	pool := weak.Make(pools[0])

@@ -88,7 +88,7 @@ func (k *keptName) equal(other *keptName) bool {
 
 // A record is the end of a connection.
 type record struct {
-	first, last    uint32        // its number, counted from 1 for each loop; of several that it stands for, the first and the last
+	first, last    uint32        // its number, counted from 1 for each loop; of several, the first one's and the last one's
 	ended          time.Duration // on the loop's clock
 	hello, connect uint32        // milliseconds that they took
 	total          uint32        // the same; one that lasts for 49 days starts again from zero

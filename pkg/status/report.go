@@ -121,8 +121,8 @@ func httpSteps(table *route.Table, l ListenerState, name string, forTLS []Step) 
 	return []Step{challenges, {"everything else", true, "is redirected to https"}}
 }
 
-// challengesFor says where a plain-HTTP listener sends challenges for the host. A solver is asked where nothing but it is
-// claimed, so it comes first.
+// challengesFor says where a plain-HTTP listener sends challenges for the host. A solver is asked where nothing but it
+// is claimed, so it comes first.
 func challengesFor(table *route.Table, l ListenerState, name string) string {
 	const closed = ", but the host is not exposed, and the listener has no acme_internal"
 	r, solver := table.Lookup(l.Name, []byte(name), nil), table.Challenge([]byte(name))

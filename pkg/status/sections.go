@@ -29,7 +29,8 @@ func (v *view) html() markup {
 ` + tag(kind, state) + "\n" + span("soft", text(v.Version+", started "+age(v.Now, v.Started))) + `
 </header>
 <main>
-` + v.problems() + v.tiles() + v.hosts() + v.refused() + v.servers() + v.listeners() + v.recent() + v.sources() + v.parts() + `</main>
+` + v.problems() + v.tiles() + v.hosts() + v.refused() + v.servers() + v.listeners() +
+		v.recent() + v.sources() + v.parts() + `</main>
 <footer>Refreshes every 10 s. For programs: ` + join([]markup{span("mono", "/api/status"), span("mono", "/api/routes"),
 		span("mono", "/metrics"), span("mono", "/readyz")}, ", ") + `</footer>
 </body>

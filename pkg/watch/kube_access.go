@@ -145,5 +145,6 @@ func (e *tryError) disproved() bool {
 
 // explainTry makes a sentence of an error, as State would.
 func explainTry(err error) error {
-	return &tryError{explain(&kind{resource: "selfsubjectaccessreviews", group: "authorization.k8s.io", version: "v1"}, err)}
+	reviews := &kind{resource: "selfsubjectaccessreviews", group: "authorization.k8s.io", version: "v1"}
+	return &tryError{explain(reviews, err)}
 }
