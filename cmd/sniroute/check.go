@@ -48,22 +48,26 @@ func check(_ context.Context, in invocation) error {
 
 // absent says what the configuration counts on and is not there yet; the daemon waits for it.
 func absent(c *config.Config) []config.Problem {
+	const (
+		create = "create it, or name another"
+		enroll = "`sniroute enroll` writes it"
+	)
 	var list []config.Problem
-	look := func(typ, name, option, path string) {
+	look := func(typ, name, option, path, remedy string) {
 		if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
 			list = append(list, config.Problem{File: c.File, Type: typ, Name: name, Option: option,
-				Text: path + " does not exist yet: create it, or name another"})
+				Text: path + " does not exist yet: " + remedy})
 		}
 	}
 	for _, s := range c.Clusters {
-		look("cluster", s.Name, "kubeconfig", s.Kubeconfig)
-		look("cluster", s.Name, "ca_file", s.CAFile)
-		look("cluster", s.Name, "token_file", s.TokenFile)
+		look("cluster", s.Name, "kubeconfig", s.Kubeconfig, create)
+		look("cluster", s.Name, "ca_file", s.CAFile, enroll)
+		look("cluster", s.Name, "token_file", s.TokenFile, enroll)
 	}
 	for _, s := range c.Manifests {
-		look("manifests", s.Name, "path", s.Path)
+		look("manifests", s.Name, "path", s.Path, create)
 	}
-	look("dns", "dns", "hook", c.DNS.Hook)
+	look("dns", "dns", "hook", c.DNS.Hook, create)
 	if len(c.Listeners) == 0 {
 		list = append(list, config.Problem{File: c.File,
 			Text: "no listener is enabled, so that no connection is taken: add a section \"config listener 'https'\""})

@@ -61,7 +61,7 @@ func permissionTexts(permissions []watch.Permission) []string {
 		}
 	}
 	if lacks {
-		texts = append(texts, "`sniroute manifest | kubectl apply -f -` grants what is missing")
+		texts = append(texts, "`ssh root@ROUTER sniroute manifest | kubectl apply -f -` grants what is missing")
 	}
 	return texts
 }

@@ -188,7 +188,7 @@ func TestCommandLine(t *testing.T) {
 		{"routes -json -c " + idle, exitFailed, "sniroute does not run"},
 		{"check -c " + idle, exitOK, "is valid"},
 		{"check -c " + idle, exitOK, "no listener is enabled"},
-		{"check -c " + idle, exitOK, "option token_file: " + idle + "/token does not exist yet"},
+		{"check -c " + idle, exitOK, "option token_file: " + idle + "/token does not exist yet: `sniroute enroll` writes it"},
 		{"check -c " + idle + "/sniroute", exitFailed, "name the folder that holds it with -c"},
 		{"check -c " + dir, exitFailed, "no such file"},
 		{"run -c " + dir, exitFailed, "no such file"},

@@ -182,9 +182,6 @@ func (e *explanation) fallback() Step {
 func (e *explanation) dns() []Step {
 	var steps []Step
 	local := e.table.names.local[e.host]
-	if local {
-		steps = append(steps, Step{"router's own DNS records", true, "they hold the name, and beat claims"})
-	}
 	for spelled := range mostSpecificFirst(e.host) {
 		for _, r := range e.table.index.of(e.table.Routes, spelled) {
 			if len(r.DNS) == 0 {
@@ -194,12 +191,12 @@ func (e *explanation) dns() []Step {
 		if r, found := e.record(spelled); found {
 			step := e.answer(r)
 			steps = append(steps, step)
-			if step.Matched {
+			if step.Matched && !local {
 				return steps
 			}
 		}
-		if local {
-			return steps // dnsmasq looks at no wildcard for a name that it holds
+		if local { // then dnsmasq looks at no wildcard
+			return append(steps, Step{"router's own DNS records", true, "they hold the name, and beat claims"})
 		}
 	}
 	return append(steps, Step{"DNS upstream", true, "no record of ours holds the name: it is asked for upstream"})

@@ -75,7 +75,7 @@ func readSecret(from io.Reader) (c *credentials, authority []byte, err error) {
 	token, authority := secret.Data["token"], secret.Data["ca.crt"]
 	if len(token) == 0 || len(authority) == 0 {
 		return nil, nil, errors.New("the cluster has not filled the Secret yet: try again in a moment, and see whether " +
-			"its ServiceAccount is there (`sniroute manifest | kubectl apply -f -`)")
+			"its ServiceAccount is there (`ssh root@ROUTER sniroute manifest | kubectl apply -f -`)")
 	}
 	c = new(credentials)
 	if err := c.setToken(string(token), "the Secret's data.token"); err != nil {

@@ -13,7 +13,7 @@ import (
 const (
 	secretsWarning = "the credentials may read Secrets, so they are an administrator's: whoever gets hold of the " +
 		"router gets the whole cluster"
-	secretsRemedy = "make the router's own with `sniroute manifest | kubectl apply -f -` and `sniroute enroll URL`"
+	secretsRemedy = "make the router's own with `ssh root@ROUTER sniroute manifest | kubectl apply -f -` and `sniroute enroll URL`"
 )
 
 const pathOfReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

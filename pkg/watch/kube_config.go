@@ -121,7 +121,7 @@ func (r *credentialReader) kubeconfig(path string) (*credentials, error) {
 	return c, nil
 }
 
-const remedyToken = "make a token for the router with `sniroute manifest | kubectl apply -f -` and hand it over with " +
+const remedyToken = "make a token for the router with `ssh root@ROUTER sniroute manifest | kubectl apply -f -` and hand it over with " +
 	"`sniroute enroll URL`"
 
 // parseKubeconfig returns cluster and user of the current context, and refuses what sniroute does not do.

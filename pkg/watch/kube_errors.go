@@ -50,7 +50,7 @@ func explain(k *kind, err error) failure {
 	case apierrors.IsForbidden(err):
 		return failure{reason: "forbidden", refused: true, partial: true, answered: true,
 			message: k.resource + " may not be read (403): " + text,
-			remedy:  "`sniroute manifest | kubectl apply -f -` grants it"}
+			remedy:  "`ssh root@ROUTER sniroute manifest | kubectl apply -f -` grants it"}
 	case apierrors.IsNotFound(err):
 		return failure{reason: "missing", refused: true, partial: true, answered: true,
 			message: "the cluster does not serve " + k.resource + " of " + k.group + "/" + k.version + " (404)"}

@@ -28,7 +28,7 @@ return baseclass.extend({
 				{
 					name: 'access_log', kind: 'boolean',
 					list: false, required: false, default: '0', secret: false,
-					help: _('1: a line in the log for each connection that ended; more than 30 a second are summed up')
+					help: _('1: a line of level info for each connection that ended; more than 30 a second are summed up')
 				},
 				{
 					name: 'status_listen', kind: 'listen',
@@ -99,7 +99,7 @@ return baseclass.extend({
 				{
 					name: 'listen', kind: 'listen',
 					list: true, required: false, default: [':8443'], secret: false,
-					help: _('Address and port; \':PORT\' is every address. For http the default is \':8080\'')
+					help: _('Address, even one yet to come, and port; \':PORT\' is every address. For http the default is \':8080\'')
 				},
 				{
 					name: 'wan_port', kind: 'number', min: 0, max: 65535, bounds: '0 to 65535',
