@@ -149,22 +149,13 @@ config route 'sick1'
 	for _, c := range []io.Closer{kept, sticky} {
 		defer c.Close()
 	}
-	page, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", h.statusPort))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer page.Close()
-	answers := bufio.NewReader(page)
-	askPage := func() error {
+	askPage := func(page net.Conn) error {
 		fmt.Fprint(page, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-		answer, err := http.ReadResponse(answers, nil)
+		answer, err := http.ReadResponse(bufio.NewReader(page), nil)
 		if err == nil {
 			_, err = io.Copy(io.Discard, answer.Body)
 		}
 		return err
-	}
-	if err := askPage(); err != nil {
-		t.Fatal(err)
 	}
 	before := backend("app")
 
@@ -176,16 +167,25 @@ config route 'sick1'
 		"config manifests 'more'\n\toption path '/nonexistent'\n\tlist domain 'more.example.com'\n",
 		"",
 	} {
+		page, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", h.statusPort)) // anew: it may not rest for long
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer page.Close()
+		if err := askPage(page); err != nil {
+			t.Fatal(err)
+		}
 		h.write("sniroute", text+change)
 		h.reload()
+		if err := askPage(page); err != nil {
+			t.Errorf("change %d: a connection to the status server: %v", i, err)
+		}
+		page.Close()
 		if err := echo(kept); err != nil {
 			t.Fatalf("change %d: a connection: %v", i, err)
 		}
 		if err := echo(sticky); err != nil {
 			t.Fatalf("change %d: a connection: %v", i, err)
-		}
-		if err := askPage(); err != nil {
-			t.Errorf("change %d: a connection to the status server: %v", i, err)
 		}
 		if backend("sick").Servers[0].Up {
 			t.Errorf("change %d: what the check found out is forgotten", i)
