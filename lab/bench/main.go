@@ -35,7 +35,7 @@ func main() {
 	flag.StringVar(&o.measures, "measures", "", "what is measured, separated by commas (default all): "+
 		strings.Join(names(measures(0, 0), func(m measure) string { return m.name }), ","))
 	flag.StringVar(&o.proxies, "proxies", "haproxy,sniroute", "what is measured; the ratios are to the first one. "+
-		"haproxy, haproxy-lean, haproxy-splice, nginx, sniproxy, sniroute, and what -also names")
+		"haproxy, haproxy-lean, haproxy-splice, nginx, sniproxy, sniroute, sniroute-full, and what -also names")
 	flag.StringVar(&o.sniroute, "sniroute", "dist/sniroute-"+runtime.GOARCH, "the program to measure")
 	flag.Var(&o.also, "also", "another build of sniroute, as NAME=PROGRAM; may be repeated")
 	flag.IntVar(&o.idle, "idle", 8000, "how many connections rest in the measure of that name")

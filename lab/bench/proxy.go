@@ -26,12 +26,13 @@ type proxy struct {
 	name          string
 	program       string
 	configuration string                          // file in testdata
-	splice        bool                            // HAProxy: option splice-auto
+	splice        bool                            // HAProxy: option splice-auto and splice-response
+	full          bool                            // sniroute: all that costs something for each connection is on
 	arguments     func(dir, file string) []string // to run it in the foreground with that configuration
 }
 
-// proxies returns all that can be measured: sniroute in each of the builds given as NAME=PROGRAM, and its peers. HAPROXY
-// in the environment names another HAProxy than the PATH's.
+// proxies returns all that can be measured: sniroute in each of the builds given as NAME=PROGRAM, also with everything on
+// (NAME-full), and its peers. HAPROXY in the environment names another HAProxy than the PATH's.
 func proxies(builds []string) ([]proxy, error) {
 	haproxy := os.Getenv("HAPROXY")
 	if haproxy == "" {
@@ -54,8 +55,11 @@ func proxies(builds []string) ([]proxy, error) {
 		if !found {
 			return nil, fmt.Errorf("build %q: want NAME=PROGRAM", build)
 		}
-		all = append(all, proxy{name: name, program: program, configuration: "sniroute",
-			arguments: func(dir, _ string) []string { return []string{"run", "-c", dir} }})
+		build := proxy{name: name, program: program, configuration: "sniroute",
+			arguments: func(dir, _ string) []string { return []string{"run", "-c", dir} }}
+		full := build
+		full.name, full.full = name+"-full", true
+		all = append(all, build, full)
 	}
 	return all, nil
 }
@@ -66,7 +70,7 @@ type world struct {
 	Listen, Status   netip.AddrPort
 	Backend, Default netip.AddrPort
 	MoreNames        []string // hosts that are routed besides the one that is asked for
-	Splice           bool
+	Splice, Full     bool
 }
 
 // moreNames returns n host names.
@@ -123,7 +127,7 @@ type instance struct {
 
 // start runs the proxy on core and returns at once: serve the backends until ready.
 func (p proxy) start(w world, core int) (*instance, error) {
-	w.Splice = p.splice
+	w.Splice, w.Full = p.splice, p.full
 	if err := os.MkdirAll(w.Dir, 0o755); err != nil {
 		return nil, err
 	}
