@@ -23,29 +23,43 @@ func serverTag(hash uint64) uint32 { return uint32(hash >> 32) }
 
 // A stickTable remembers which server each client went to. It holds a bounded number of clients: a new one takes the
 // place of the one that was away for longest. All loops share it. One lock is enough: it is held for well under a
-// microsecond, twice for each connection.
+// microsecond, twice for each connection. A client costs some 50 bytes, half of what it would in a map.
 type stickTable struct {
 	since time.Time // what entries count their seconds from
 
 	mu             sync.Mutex // guards what follows
 	size           int
 	expire         time.Duration
-	places         map[Key]uint32
-	entries        []stickEntry // entry 0 is not used
+	entries        stickEntries
+	count          uint32   // entries 1 to count are in use
+	chains         []uint32 // by the lowest bits of a key: the first entry with them; 0: none. A power of two long
 	oldest, newest uint32
 }
+
+// stickEntries grow without being copied.
+type stickEntries []*[stickChunk]stickEntry
+
+const stickChunk = 256
 
 type stickEntry struct {
 	key          Key
 	server       uint32 // its tag
 	seen         uint32 // in seconds
 	older, newer uint32 // neighbours in the order of seen; 0: none
+	next         uint32 // in its chain; 0: none
 }
 
+func (e stickEntries) at(i uint32) *stickEntry { return &e[i/stickChunk][i%stickChunk] }
+
 func newStickTable(size int, expire time.Duration) *stickTable {
-	return &stickTable{
-		since: time.Now(), size: max(size, 1), expire: expire, places: make(map[Key]uint32), entries: make([]stickEntry, 1),
-	}
+	t := &stickTable{since: time.Now(), size: max(size, 1), expire: expire}
+	t.clear()
+	return t
+}
+
+func (t *stickTable) clear() {
+	t.entries, t.count, t.chains = stickEntries{new([stickChunk]stickEntry)}, 0, make([]uint32, stickChunk)
+	t.oldest, t.newest = 0, 0
 }
 
 // resize takes over changed options and keeps as many entries as there is room for, the newest ones.
@@ -53,18 +67,16 @@ func (t *stickTable) resize(size int, expire time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.size, t.expire = max(size, 1), expire
-	if len(t.places) <= t.size {
+	if int(t.count) <= t.size {
 		return
 	}
-	first := t.newest
+	kept, first := t.entries, t.newest
 	for range t.size - 1 {
-		first = t.entries[first].older
+		first = kept.at(first).older
 	}
-	kept := t.entries
-	t.places, t.entries = make(map[Key]uint32, t.size), make([]stickEntry, 1, 1+t.size)
-	t.oldest, t.newest = 0, 0
-	for i := first; i != 0; i = kept[i].newer {
-		t.add(kept[i])
+	t.clear()
+	for i := first; i != 0; i = kept.at(i).newer {
+		t.put(kept.at(i).key, kept.at(i).server, kept.at(i).seen)
 	}
 }
 
@@ -72,59 +84,52 @@ func (t *stickTable) resize(size int, expire time.Duration) {
 func (t *stickTable) len() (entries, limit int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.places), t.size
+	return int(t.count), t.size
 }
 
 // find returns the tag of the server that the client with the key went to last.
 func (t *stickTable) find(key Key) (server uint32, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i, ok := t.places[key]
-	if !ok || t.expired(i) {
+	i := t.lookup(key)
+	if i == 0 || t.expired(i) {
 		return 0, false
 	}
-	return t.entries[i].server, true
+	return t.entries.at(i).server, true
 }
 
 // remember makes the entry of the key the newest.
 func (t *stickTable) remember(key Key, server uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := stickEntry{key: key, server: server, seen: t.now()}
-	i, ok := t.places[key]
-	switch {
-	case ok:
-		t.unlink(i)
-	case len(t.places) >= t.size || t.oldest != 0 && t.expired(t.oldest):
-		i = t.oldest
-		t.unlink(i)
-		delete(t.places, t.entries[i].key)
-	default:
-		t.add(e)
-		return
-	}
-	t.put(i, e)
+	t.put(key, server, t.now())
 }
 
 func (t *stickTable) now() uint32 { return uint32(time.Since(t.since) / time.Second) }
 
 func (t *stickTable) expired(i uint32) bool {
-	return time.Duration(t.now()-t.entries[i].seen)*time.Second >= t.expire
+	return time.Duration(t.now()-t.entries.at(i).seen)*time.Second >= t.expire
 }
 
-// add appends an entry as the newest.
-func (t *stickTable) add(e stickEntry) {
-	t.entries = append(t.entries, stickEntry{})
-	t.put(uint32(len(t.entries)-1), e)
-}
-
-// put makes e the newest entry, at a place that is not linked.
-func (t *stickTable) put(i uint32, e stickEntry) {
-	e.older, e.newer = t.newest, 0
-	t.entries[i] = e
-	t.places[e.key] = i
+// put makes the key's entry the newest, in the place of the oldest one where the key is new and the table full.
+func (t *stickTable) put(key Key, server, seen uint32) {
+	i := t.lookup(key)
+	switch {
+	case i != 0:
+		t.unlink(i)
+	case int(t.count) >= t.size || t.oldest != 0 && t.expired(t.oldest):
+		i = t.oldest
+		t.unlink(i)
+		t.unchain(i)
+		t.chain(i, key)
+	default:
+		i = t.grow()
+		t.chain(i, key)
+	}
+	e := t.entries.at(i)
+	e.server, e.seen, e.older, e.newer = server, seen, t.newest, 0
 	if t.newest != 0 {
-		t.entries[t.newest].newer = i
+		t.entries.at(t.newest).newer = i
 	} else {
 		t.oldest = i
 	}
@@ -132,15 +137,56 @@ func (t *stickTable) put(i uint32, e stickEntry) {
 }
 
 func (t *stickTable) unlink(i uint32) {
-	e := &t.entries[i]
+	e := t.entries.at(i)
 	if e.older != 0 {
-		t.entries[e.older].newer = e.newer
+		t.entries.at(e.older).newer = e.newer
 	} else {
 		t.oldest = e.newer
 	}
 	if e.newer != 0 {
-		t.entries[e.newer].older = e.older
+		t.entries.at(e.newer).older = e.older
 	} else {
 		t.newest = e.older
 	}
+}
+
+// grow makes room for an entry, in a chain too: they have one entry each on average.
+func (t *stickTable) grow() (i uint32) {
+	if int(t.count) == len(t.chains) {
+		t.chains = make([]uint32, 2*len(t.chains))
+		for i := uint32(1); i <= t.count; i++ {
+			t.chain(i, t.entries.at(i).key)
+		}
+	}
+	t.count++
+	if int(t.count/stickChunk) == len(t.entries) {
+		t.entries = append(t.entries, new([stickChunk]stickEntry))
+	}
+	return t.count
+}
+
+// chainOf returns where the chain of a key begins.
+func (t *stickTable) chainOf(key Key) *uint32 { return &t.chains[key&Key(len(t.chains)-1)] }
+
+// lookup returns the entry of a key; 0 if there is none.
+func (t *stickTable) lookup(key Key) uint32 {
+	i := *t.chainOf(key)
+	for i != 0 && t.entries.at(i).key != key {
+		i = t.entries.at(i).next
+	}
+	return i
+}
+
+func (t *stickTable) chain(i uint32, key Key) {
+	first := t.chainOf(key)
+	t.entries.at(i).key, t.entries.at(i).next = key, *first
+	*first = i
+}
+
+func (t *stickTable) unchain(i uint32) {
+	link := t.chainOf(t.entries.at(i).key)
+	for *link != i {
+		link = &t.entries.at(*link).next
+	}
+	*link = t.entries.at(i).next
 }

@@ -56,13 +56,15 @@ func TestStickTableAgainstModel(t *testing.T) {
 	for seed := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
-			model := stickModel{size: 1 + random.IntN(8), expire: time.Duration(1+random.IntN(60)) * time.Second}
+			most := []int{8, 3 * stickChunk}[seed%2]
+			collide := 8 * random.IntN(2) // keys that differ in higher bits alone share a chain
+			model := stickModel{size: 1 + random.IntN(most), expire: time.Duration(1+random.IntN(60)) * time.Second}
 			table := newStickTable(model.size, model.expire)
 			for range 2000 {
-				key := Key(1 + random.IntN(12))
-				switch random.IntN(40) {
+				key := Key(1+random.IntN(most+most/2)) << collide
+				switch random.IntN(40 * most / 8) {
 				case 0:
-					model.size = 1 + random.IntN(8)
+					model.size = 1 + random.IntN(most)
 					table.resize(model.size, model.expire)
 					model.trim()
 				case 1, 2, 3:
@@ -78,8 +80,8 @@ func TestStickTableAgainstModel(t *testing.T) {
 				if ok != wantOK || got != want {
 					t.Fatalf("seed %d, key %d: got %d %v, want %d %v", seed, key, got, ok, want, wantOK)
 				}
-				if len(table.places) > model.size || len(table.entries) > 9 {
-					t.Fatalf("seed %d: %d places, %d entries for %d", seed, len(table.places), len(table.entries), model.size)
+				if n, _ := table.len(); n > model.size || len(table.entries) > most/stickChunk+1 {
+					t.Fatalf("seed %d: %d entries in %d chunks for %d", seed, n, len(table.entries), model.size)
 				}
 			}
 		})
