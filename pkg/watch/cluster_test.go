@@ -151,12 +151,8 @@ func TestClusterOfAnEarlierBackup(t *testing.T) {
 	d.put("ingresses", ingressYAML("a", "ext", "a", "10.0.0.3"))
 	r := runCluster(t, d.cluster(t))
 	r.want("a@10.0.0.3")
-	d.set(func() { // etcd was restored: versions are smaller than those that were seen
-		d.version, d.history = 5, map[string][]event{}
-		delete(d.objects["ingresses"], "default/a")
-	})
+	d.restore(5, "ingresses", "default/a")
 	d.put("ingresses", ingressYAML("b", "ext", "b", "10.0.0.3"))
-	d.server.CloseClientConnections()
 	r.want("b@10.0.0.3")
 }
 

@@ -48,6 +48,7 @@ type double struct {
 	streams     bool                                              // lists are streamed
 	fault       func(w http.ResponseWriter, r *http.Request) bool // takes the request if it returns true
 	requests    []string                                          // path and query of each
+	restored    int                                               // how often restore was called
 	closing     bool
 }
 
@@ -152,6 +153,17 @@ func (d *double) compact() {
 		d.compacted = d.version
 		d.history = map[string][]event{}
 	})
+}
+
+// restore is etcd brought back from a backup: versions go on from a smaller one, an object is not in it, and the API
+// server starts again, so that no watch lives to see what comes after.
+func (d *double) restore(version int, resource, lost string) {
+	d.set(func() {
+		d.version, d.history = version, map[string][]event{}
+		delete(d.objects[resource], lost)
+		d.restored++
+	})
+	d.server.CloseClientConnections()
 }
 
 // asked returns the requests since the start.
@@ -285,7 +297,7 @@ func (d *double) watch(w http.ResponseWriter, r *http.Request, resource string) 
 		d.changed.Broadcast()
 		d.mu.Unlock()
 	}()
-	for !d.closing && r.Context().Err() == nil {
+	for restored := d.restored; !d.closing && d.restored == restored && r.Context().Err() == nil; {
 		for _, e := range d.history[resource] {
 			if e.version > last {
 				send(e.kind, e.object)
