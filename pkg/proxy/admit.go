@@ -190,7 +190,7 @@ func (l *loop) peekEnded(c *conn) {
 	}
 	c.listed = false
 	if c.up.buffer != noBuffer {
-		l.shared.peekBytes.Add(-int32(len(l.buffers.bytes(c.up.buffer))))
+		l.shared.peekBytes.Add(-int32(len(l.buffers.at(c.up.buffer).space)))
 	}
 	if c.older != 0 {
 		l.conns.place(c.older).newer = c.newer

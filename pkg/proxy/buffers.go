@@ -13,11 +13,25 @@ const (
 // noBuffer is the handle of no buffer.
 const noBuffer = -1
 
-// buffers lends byte slices by handle, so that connections need no pointer to them. Those given back are kept for the
-// next up to a bound, the rest is left to the garbage collector.
+// A buffer holds the bytes of its space from start to end.
+type buffer struct {
+	space      []byte
+	start, end int
+	parser     sni.Parser // how far an unfinished hello was looked at
+}
+
+// waiting returns what the buffer holds.
+func (b *buffer) waiting() []byte { return b.space[b.start:b.end] }
+
+// add appends bytes, for which there must be room.
+func (b *buffer) add(p []byte) { b.end += copy(b.space[b.end:], p) }
+
+// buffers lends buffers by handle, so that connections need no pointer to them, and none of their own memory while
+// nothing waits. The space of those given back is kept for the next up to a bound, the rest is left to the garbage
+// collector.
 type buffers struct {
-	slices [][]byte
-	vacant []int32 // handles without a slice
+	all    []buffer
+	vacant []int32 // handles without space
 	lent   int     // bytes of those in use
 	spare  [3][][]byte
 }
@@ -35,37 +49,63 @@ func sizeClass(size int) int {
 	return 2
 }
 
-// take returns the handle of a buffer of at least size bytes, at most largeBuffer.
-func (b *buffers) take(size int) int32 {
-	class := sizeClass(size)
-	var slice []byte
-	if n := len(b.spare[class]); n > 0 {
-		slice, b.spare[class] = b.spare[class][n-1], b.spare[class][:n-1]
-	} else {
-		slice = make([]byte, [3]int{smallBuffer, mediumBuffer, largeBuffer}[class])
+// keep returns the handle of a buffer that holds these bytes, at most largeBuffer of them.
+func (b *buffers) keep(parts ...[]byte) int32 {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
 	}
-	b.lent += len(slice)
-	if n := len(b.vacant); n > 0 {
-		handle := b.vacant[n-1]
-		b.vacant = b.vacant[:n-1]
-		b.slices[handle] = slice
-		return handle
+	if len(b.vacant) == 0 {
+		b.vacant = append(b.vacant, int32(len(b.all)))
+		b.all = append(b.all, buffer{})
 	}
-	b.slices = append(b.slices, slice)
-	return int32(len(b.slices) - 1)
+	last := len(b.vacant) - 1
+	handle := b.vacant[last]
+	b.vacant = b.vacant[:last]
+	made := b.at(handle)
+	*made = buffer{space: b.take(size)}
+	for _, part := range parts {
+		made.add(part)
+	}
+	return handle
 }
 
-// bytes returns the whole buffer.
-func (b *buffers) bytes(handle int32) []byte { return b.slices[handle] }
+// at returns a buffer that is lent. The pointer holds until the next keep.
+func (b *buffers) at(handle int32) *buffer { return &b.all[handle] }
+
+// enlarge gives a buffer that is full a space of at least size bytes, at most largeBuffer.
+func (b *buffers) enlarge(handle int32, size int) {
+	full := b.at(handle)
+	old := full.space
+	full.space = b.take(size)
+	copy(full.space, old)
+	b.put(old)
+}
 
 // give takes a buffer back.
 func (b *buffers) give(handle int32) {
-	slice := b.slices[handle]
-	b.slices[handle] = nil
-	b.lent -= len(slice)
+	b.put(b.at(handle).space)
+	*b.at(handle) = buffer{}
 	b.vacant = append(b.vacant, handle)
-	if class := sizeClass(len(slice)); len(b.spare[class]) < spares[class] {
-		b.spare[class] = append(b.spare[class], slice)
+}
+
+// take returns the space of a buffer.
+func (b *buffers) take(size int) (space []byte) {
+	class := sizeClass(size)
+	if n := len(b.spare[class]); n > 0 {
+		space, b.spare[class] = b.spare[class][n-1], b.spare[class][:n-1]
+	} else {
+		space = make([]byte, [3]int{smallBuffer, mediumBuffer, largeBuffer}[class])
+	}
+	b.lent += len(space)
+	return space
+}
+
+// put takes the space of a buffer back.
+func (b *buffers) put(space []byte) {
+	b.lent -= len(space)
+	if class := sizeClass(len(space)); len(b.spare[class]) < spares[class] {
+		b.spare[class] = append(b.spare[class], space)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/sniroute/sniroute/pkg/backend"
 	"github.com/sniroute/sniroute/pkg/epoll"
-	"github.com/sniroute/sniroute/pkg/sni"
 )
 
 // A state is how far a connection has come. It only moves forward.
@@ -22,17 +21,15 @@ const (
 
 // A half is one direction of a connection: from a source to a destination.
 type half struct {
-	bytes      uint64 // passed on
-	start, end uint32 // what waits in the buffer
-	buffer     int32  // a handle of the loop's buffers, or noBuffer
-	piped      uint32 // what waits in the pipe
-	pipe       int32  // a handle of the loop's pipes, or noPipe
-	readable   bool   // the source may have bytes; cleared when it had none
-	writable   bool   // the destination may take bytes; cleared when it took none
-	closing    bool   // the source announced its end or a failure: read on until that shows, RDHUP is no EOF
-	ended      bool   // the source was read to its end
-	finished   bool   // and the destination was told
-	bulk       uint8  // full reads in a row
+	bytes    uint64 // passed on
+	buffer   int32  // a handle of the loop's buffers, or noBuffer
+	pipe     int32  // a handle of the loop's pipes, or noPipe
+	readable bool   // the source may have bytes; cleared when it had none
+	writable bool   // the destination may take bytes; cleared when it took none
+	closing  bool   // the source announced its end or a failure: read on until that shows, RDHUP is no EOF
+	ended    bool   // the source was read to its end
+	finished bool   // and the destination was told
+	bulk     uint8  // full reads in a row
 }
 
 // A conn is one client connection and, once it is routed, the connection to a server. It lives in a slab and has no
@@ -42,7 +39,6 @@ type conn struct {
 	client, server    int32 // descriptors; -1: none
 	up, down          half  // from the client, to the client
 
-	parser       sni.Parser
 	tried        backend.Tried
 	key          backend.Key // what the pool remembers the client by
 	accepted     uint32      // when it was, in milliseconds on the loop's clock
@@ -151,7 +147,7 @@ func (c *conn) expired(l *loop) (done bool) {
 	switch c.state {
 	case statePeeking:
 		ls := &l.listeners[c.listener]
-		if !ls.HTTP && !c.expects && c.up.end == uint32(c.header) && !c.draining {
+		if !ls.HTTP && !c.expects && c.received(l) == int(c.header) && !c.draining {
 			// A client that waits for the server to speak first.
 			return c.forward(l, decideOther(l.plan.table, &ls.Listener), nil)
 		}
@@ -240,7 +236,7 @@ func (c *conn) unroute(l *loop) {
 func (c *conn) dropBuffer(l *loop, h *half) {
 	if h.buffer != noBuffer {
 		l.buffers.give(h.buffer)
-		h.buffer, h.start, h.end = noBuffer, 0, 0
+		h.buffer = noBuffer
 	}
 }
 
@@ -248,7 +244,7 @@ func (c *conn) dropBuffer(l *loop, h *half) {
 func (c *conn) drop(l *loop, h *half) {
 	c.dropBuffer(l, h)
 	if h.pipe != noPipe {
-		l.givePipe(h.pipe, h.piped == 0)
-		h.pipe, h.piped = noPipe, 0
+		l.givePipe(h.pipe)
+		h.pipe = noPipe
 	}
 }

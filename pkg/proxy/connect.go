@@ -42,7 +42,8 @@ func (c *conn) forward(l *loop, d decision, received []byte) (done bool) {
 // client sent, without one of the client's.
 func (c *conn) prepare(l *loop, version route.ProxyProtocol, received []byte) {
 	if version == route.ProxyNone && c.up.buffer != noBuffer {
-		if c.up.start = uint32(c.header); c.up.start == c.up.end { // a client that is silent behind it
+		b := l.buffers.at(c.up.buffer)
+		if b.start = int(c.header); b.start == b.end { // a client that is silent behind it
 			c.dropBuffer(l, &c.up)
 		}
 		return
@@ -61,12 +62,9 @@ func (c *conn) prepare(l *loop, version route.ProxyProtocol, received []byte) {
 	if len(first)+len(sent) == 0 {
 		return
 	}
-	handle := l.buffers.take(len(first) + len(sent))
-	buffer := l.buffers.bytes(handle)
-	n := copy(buffer, first)
-	n += copy(buffer[n:], sent)
+	handle := l.buffers.keep(first, sent)
 	c.dropBuffer(l, &c.up)
-	c.up.buffer, c.up.end = handle, uint32(n)
+	c.up.buffer = handle
 }
 
 // identify notes what the pool remembers the client by.
@@ -131,9 +129,9 @@ func (c *conn) connected(l *loop) (done bool) {
 			return c.connectFailed(l, errno)
 		}
 	} else {
-		before := c.up.start
+		before := l.buffers.at(c.up.buffer).start
 		errno := c.flush(l, &c.up, c.server)
-		if c.up.buffer != noBuffer && c.up.start == before {
+		if c.up.buffer != noBuffer && l.buffers.at(c.up.buffer).start == before {
 			if errno == 0 {
 				return false // not yet
 			}

@@ -531,8 +531,8 @@ func checkModel(t *testing.T, l *loop, all []*modelled, answers [][]byte) {
 	if len(l.names) != 0 {
 		t.Error("names are still kept")
 	}
-	for handle, slice := range l.buffers.slices {
-		if slice != nil {
+	for handle, b := range l.buffers.all {
+		if b.space != nil {
 			t.Errorf("buffer %d was not given back", handle)
 		}
 	}

@@ -20,11 +20,13 @@ func (c *conn) peek(l *loop) (done bool) {
 		case n < len(space) && !c.up.closing:
 			c.up.readable = false // a short read has emptied the socket (epoll(7))
 		}
-		received, before := space[:n], int(c.up.end)
+		received, before := space[:n], c.received(l)
+		parser := new(sni.Parser)
 		if c.up.buffer != noBuffer {
 			if received = c.extend(l, received); received == nil {
 				return true
 			}
+			parser = &l.buffers.at(c.up.buffer).parser
 		}
 		if c.expects {
 			if why := c.introduce(l, received); why != accepted {
@@ -39,18 +41,18 @@ func (c *conn) peek(l *loop) (done bool) {
 			if decided {
 				return done
 			}
-			if c.up.buffer == noBuffer && !c.keep(l, received) {
+			if c.up.buffer == noBuffer && !c.keep(l, received, parser) {
 				return true
 			}
 			continue
 		}
 		verdict := sni.NeedMore
 		if !c.expects && len(received) > int(c.header) {
-			verdict = c.parser.Parse(received[c.header:], &l.hello)
+			verdict = parser.Parse(received[c.header:], &l.hello)
 		}
 		switch verdict {
 		case sni.Malformed:
-			return c.refuse(l, refuse(rejectMalformed, c.parser.Alert()))
+			return c.refuse(l, refuse(rejectMalformed, parser.Alert()))
 		case sni.Hello:
 			c.isTLS = true
 			d := decide(l.plan.table, &l.listeners[c.listener].Listener, &l.hello, c.clientAddress())
@@ -65,7 +67,7 @@ func (c *conn) peek(l *loop) (done bool) {
 				return c.forward(l, decideOther(l.plan.table, &l.listeners[c.listener].Listener), received)
 			}
 		}
-		if c.up.buffer == noBuffer && !c.keep(l, received) {
+		if c.up.buffer == noBuffer && !c.keep(l, received, parser) {
 			return true
 		}
 	}
@@ -95,43 +97,48 @@ func (c *conn) introduce(l *loop, received []byte) reason {
 	return why
 }
 
+// received returns how many bytes of an unfinished hello wait.
+func (c *conn) received(l *loop) int {
+	if c.up.buffer == noBuffer {
+		return 0
+	}
+	return len(l.buffers.at(c.up.buffer).waiting())
+}
+
 // keep copies what was received out of the scratch buffer, since more must arrive first. It reports false where that
 // made the connection itself the one to go.
-func (c *conn) keep(l *loop, received []byte) bool {
-	c.up.buffer = l.buffers.take(len(received))
-	c.up.start, c.up.end = 0, uint32(copy(l.buffers.bytes(c.up.buffer), received))
-	return l.peekGrew(c, len(l.buffers.bytes(c.up.buffer)))
+func (c *conn) keep(l *loop, received []byte, parser *sni.Parser) bool {
+	c.up.buffer = l.buffers.keep(received)
+	b := l.buffers.at(c.up.buffer)
+	b.parser = *parser
+	return l.peekGrew(c, len(b.space))
 }
 
 // space is where to read to next: behind what was received, or into the scratch buffer where nothing was, or no room is
 // left.
 func (c *conn) space(l *loop) []byte {
 	if c.up.buffer != noBuffer {
-		if room := l.buffers.bytes(c.up.buffer)[c.up.end:]; len(room) > 0 {
+		b := l.buffers.at(c.up.buffer)
+		if room := b.space[b.end:]; len(room) > 0 {
 			return room
 		}
 	}
 	return l.scratch[:mediumBuffer]
 }
 
-// extend adds what was read into space to what was received before, and returns all of it. A full buffer is exchanged
-// for a larger one; the largest is larger than any hello, so the parser has refused what would overflow it. It returns
-// nil where that made the connection itself the one to go.
+// extend adds what was read into space to what was received before, and returns all of it. A full buffer becomes a
+// larger one; the largest is larger than any hello, so the parser has refused what would overflow it. It returns nil
+// where that made the connection itself the one to go.
 func (c *conn) extend(l *loop, read []byte) []byte {
-	old := l.buffers.bytes(c.up.buffer)
-	if len(old) > int(c.up.end) { // that is where it was read to
-		c.up.end += uint32(len(read))
-		return old[:c.up.end]
+	b := l.buffers.at(c.up.buffer)
+	if before := len(b.space); before > b.end { // that is where it was read to
+		b.end += len(read)
+	} else {
+		l.buffers.enlarge(c.up.buffer, min(before+len(read), largeBuffer))
+		b.add(read)
+		if !l.peekGrew(c, len(b.space)-before) {
+			return nil
+		}
 	}
-	handle := l.buffers.take(min(len(old)+len(read), largeBuffer))
-	larger := l.buffers.bytes(handle)
-	copy(larger, old)
-	copy(larger[c.up.end:], read)
-	l.buffers.give(c.up.buffer)
-	c.up.buffer = handle
-	c.up.end += uint32(len(read))
-	if !l.peekGrew(c, len(larger)-len(old)) {
-		return nil
-	}
-	return larger[:c.up.end]
+	return b.waiting()
 }

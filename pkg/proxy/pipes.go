@@ -17,10 +17,10 @@ const (
 // noPipe is the handle of no pipe.
 const noPipe = -1
 
-// A pipe is the two ends of one, and how many bytes it takes.
+// A pipe is the two ends of one, how many bytes it takes, and how many it holds.
 type pipe struct {
 	read, write int32
-	size        int
+	size, held  int
 }
 
 // pipes lends pipes by handle. The zero value makes them as they are asked for.
@@ -69,12 +69,16 @@ func (l *loop) takePipe() int32 {
 }
 
 // givePipe takes a pipe back. One that still holds bytes is closed with them.
-func (l *loop) givePipe(handle int32, empty bool) {
-	p := &l.pipes
-	if empty {
-		p.idle = append(p.idle, handle)
+func (l *loop) givePipe(handle int32) {
+	if l.pipes.all[handle].held > 0 {
+		l.closePipe(handle)
 		return
 	}
+	l.pipes.idle = append(l.pipes.idle, handle)
+}
+
+func (l *loop) closePipe(handle int32) {
+	p := &l.pipes
 	l.sockets.close(p.all[handle].read)
 	l.sockets.close(p.all[handle].write)
 	p.bytes -= p.all[handle].size
@@ -84,7 +88,7 @@ func (l *loop) givePipe(handle int32, empty bool) {
 // closePipes closes the idle ones; all are, once every connection is closed.
 func (l *loop) closePipes() {
 	for _, handle := range l.pipes.idle {
-		l.givePipe(handle, false)
+		l.closePipe(handle)
 	}
 	l.pipes.idle = nil
 }

@@ -139,8 +139,7 @@ func (c *conn) pump(l *loop, h *half, from side) outcome {
 		h.bytes += uint64(written)
 		if written < n {
 			h.bulk = 0
-			h.buffer = l.buffers.take(n - written)
-			h.start, h.end = 0, uint32(copy(l.buffers.bytes(h.buffer), space[written:n]))
+			h.buffer = l.buffers.keep(space[written:n])
 			return c.blocked(l, from)
 		}
 	}
@@ -154,15 +153,16 @@ func (c *conn) fill(l *loop, h *half, source int32) (int, unix.Errno) {
 	if handle == noPipe {
 		return 0, 0
 	}
-	n, errno := l.sockets.splice(source, l.pipes.all[handle].write, l.pipes.all[handle].size)
+	p := &l.pipes.all[handle]
+	n, errno := l.sockets.splice(source, p.write, p.size)
 	if n > 0 {
-		h.pipe, h.piped = handle, uint32(n)
+		h.pipe, p.held = handle, n
 		if n < mediumBuffer { // the stream has become a trickle
 			h.bulk = 0
 		}
 		return n, 0
 	}
-	l.givePipe(handle, true)
+	l.givePipe(handle)
 	if errno == unix.EINVAL || errno == unix.ENOSYS {
 		l.pipes.useless, errno = true, 0
 	}
@@ -191,8 +191,9 @@ func (c *conn) blocked(l *loop, from side) outcome {
 
 // flush passes on what waits in the buffer or the pipe, and gives that back when nothing is left.
 func (c *conn) flush(l *loop, h *half, sink int32) unix.Errno {
-	for h.start < h.end {
-		n, errno := l.sockets.write(sink, l.buffers.bytes(h.buffer)[h.start:h.end])
+	for h.buffer != noBuffer {
+		b := l.buffers.at(h.buffer)
+		n, errno := l.sockets.write(sink, b.waiting())
 		if errno == unix.EAGAIN {
 			h.writable = false
 			return 0
@@ -200,11 +201,14 @@ func (c *conn) flush(l *loop, h *half, sink int32) unix.Errno {
 		if errno != 0 {
 			return errno
 		}
-		h.start += uint32(n)
 		h.bytes += uint64(n)
+		if b.start += n; b.start == b.end {
+			c.dropBuffer(l, h)
+		}
 	}
-	for h.piped > 0 {
-		n, errno := l.sockets.splice(l.pipes.all[h.pipe].read, sink, int(h.piped))
+	for h.pipe != noPipe {
+		p := &l.pipes.all[h.pipe]
+		n, errno := l.sockets.splice(p.read, sink, p.held)
 		if errno == unix.EAGAIN {
 			h.writable = false
 			return 0
@@ -215,10 +219,11 @@ func (c *conn) flush(l *loop, h *half, sink int32) unix.Errno {
 		if n == 0 {
 			return unix.EIO // the pipe is not empty, so this must not be
 		}
-		h.piped -= uint32(n)
 		h.bytes += uint64(n)
+		if p.held -= n; p.held == 0 {
+			c.drop(l, h)
+		}
 	}
-	c.drop(l, h)
 	return 0
 }
 
