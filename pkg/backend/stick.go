@@ -108,7 +108,7 @@ func (t *stickTable) find(key Key) (server uint32, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := t.lookup(key)
-	if i == 0 || t.expired(i) {
+	if i == 0 || t.expired(i, t.now()) {
 		return 0, false
 	}
 	return t.entries.at(i).server, true
@@ -123,17 +123,18 @@ func (t *stickTable) remember(key Key, server uint32) {
 
 func (t *stickTable) now() uint32 { return uint32(time.Since(t.since) / time.Second) }
 
-func (t *stickTable) expired(i uint32) bool {
-	return time.Duration(t.now()-t.entries.at(i).seen)*time.Second >= t.expire
+func (t *stickTable) expired(i, now uint32) bool {
+	return time.Duration(now-t.entries.at(i).seen)*time.Second >= t.expire
 }
 
-// put makes the key's entry the newest, in the place of the oldest one where the key is new and the table full.
+// put makes the key's entry the newest, in the place of the oldest one where the key is new and the table full, or that
+// one has expired.
 func (t *stickTable) put(key Key, server, seen uint32) {
 	i := t.lookup(key)
 	switch {
 	case i != 0:
 		t.unlink(i)
-	case int(t.count) >= t.size || t.oldest != 0 && t.expired(t.oldest):
+	case int(t.count) >= t.size || t.oldest != 0 && t.expired(t.oldest, seen):
 		i = t.oldest
 		t.unlink(i)
 		t.unchain(i)
