@@ -192,7 +192,7 @@ func testTyped(t *testing.T, s *stand) {
 		}
 		save := `.cbi-button-save`
 		if dialog {
-			save = `.modal .button-row .cbi-button-positive`
+			save = `.modal .cbi-button-positive`
 		}
 		p.click(save)
 		p.await(`document.querySelector('.sniroute-summary')?.innerText.includes('This was not saved')`)
@@ -205,7 +205,7 @@ func testTyped(t *testing.T, s *stand) {
 			t.Errorf("%s.%s: %q still stands beside it", bad.typ, bad.option, beside)
 		}
 		if dialog {
-			p.click(`.modal .button-row button`)
+			p.click(`.modal :is(.button-row, .right) button`)
 			p.await(dialogIsClosed)
 		}
 	}
@@ -219,7 +219,7 @@ func testJudged(t *testing.T, s *stand) {
 
 	p.add("route", "nowhere")
 	p.set("nowhere", "host", "nowhere.example.com")
-	p.click(`.modal .button-row .cbi-button-positive`)
+	p.click(`.modal .cbi-button-positive`)
 	p.await(`document.querySelector('.modal .sniroute-summary')?.innerText.includes('sniroute would refuse it')`)
 	if beside := p.beside("nowhere", "backend"); !strings.Contains(beside, "missing") {
 		t.Errorf("beside the backend stands %q", beside)
@@ -237,12 +237,12 @@ func testJudged(t *testing.T, s *stand) {
 	// Two listeners at one address.
 	p.add("listener", "second")
 	p.set("second", "listen", ":8443")
-	p.click(`.modal .button-row .cbi-button-positive`)
+	p.click(`.modal .cbi-button-positive`)
 	p.await(`document.querySelector('.modal .sniroute-summary')`)
 	if beside := p.beside("second", "listen"); !strings.Contains(beside, "8443") {
 		t.Errorf("beside the address stands %q; the form says %q", beside, p.text(".modal .sniroute-summary"))
 	}
-	p.click(`.modal .button-row button`)
+	p.click(`.modal :is(.button-row, .right) button`)
 	p.await(dialogIsClosed)
 
 	// What is given up is gone: nothing of it is saved with the next section.

@@ -38,7 +38,7 @@ setDarkMode(mediaQuery);
 </script>
 <link rel="stylesheet" href="/luci-static/bootstrap/cascade.css">
 <link rel="stylesheet" media="only screen and (max-device-width: 854px)" href="/luci-static/bootstrap/mobile.css">
-<link rel="icon" href="/luci-static/bootstrap/logo.svg" sizes="any">
+<link rel="icon" href="data:,">
 <script src="/luci-static/resources/cbi.js"></script>
 </head>
 <body class="lang_%[1]s" data-page="%[2]s">

@@ -186,7 +186,7 @@ const changes = `(document.querySelector('#changes:not([hidden]), [data-indicato
 // accept saves a dialog, which is closed by that.
 func (t *tester) accept() {
 	t.Helper()
-	t.click(`.modal .button-row .cbi-button-positive`)
+	t.click(`.modal .cbi-button-positive`)
 	t.await(dialogIsClosed)
 }
 

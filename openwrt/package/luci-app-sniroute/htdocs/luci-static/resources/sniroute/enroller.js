@@ -106,7 +106,7 @@ return baseclass.extend({
 					_('As YAML or JSON, what the second command prints. It is kept on the router and not shown again.'), secret),
 				result
 			]),
-			E('div', { 'class': 'button-row' }, [
+			E('div', { 'class': 'right button-row' }, [
 				E('button', { 'class': 'btn cbi-button', 'click': ui.hideModal }, [ _('Dismiss') ]), ' ',
 				E('button', {
 					'class': 'btn cbi-button cbi-button-positive important', 'click': ui.createHandlerFn(this, enroll)

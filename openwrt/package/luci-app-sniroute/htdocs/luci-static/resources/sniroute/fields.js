@@ -119,6 +119,11 @@ return baseclass.extend({
 				Object.getPrototypeOf(this).remove.call(this, sid);
 		};
 
+		// Changed to its default, it goes: the LuCI of OpenWrt 23.05 would write it.
+		o.write = function(sid, value) {
+			return (value === this.default) ? this.remove(sid) : Object.getPrototypeOf(this).write.call(this, sid, value);
+		};
+
 		if (option.kind == 'boolean' || (option.kind == 'choice' && !option.list))
 			o.default = option.default;
 		else if (fallback)

@@ -130,7 +130,7 @@ return baseclass.extend({
 				]),
 				result
 			]),
-			E('div', { 'class': 'button-row' }, [
+			E('div', { 'class': 'right button-row' }, [
 				E('button', { 'class': 'btn cbi-button', 'click': ui.hideModal }, [ _('Dismiss') ]), ' ',
 				E('button', { 'class': 'btn cbi-button cbi-button-action', 'click': ui.createHandlerFn(this, convert) },
 					[ _('Convert') ]), ' ',
