@@ -130,18 +130,16 @@ func hostOf(field []byte) (host []byte, ok bool) {
 	if found && len(port) > 5 {
 		return nil, false
 	}
-	host = bytes.TrimSuffix(host, []byte("."))
-	if len(host) > 253 {
-		return nil, false
-	}
-	for _, c := range host {
+	for i, c := range host {
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		case c == '.' && i > 0 && host[i-1] != '.':
 		default:
 			return nil, false
 		}
 	}
-	return host, true
+	host = bytes.TrimSuffix(host, []byte("."))
+	return host, len(host) <= 253
 }
 
 // isChallenge says whether the request asks for an HTTP-01 challenge and nothing else (RFC 8555 8.3).

@@ -55,6 +55,8 @@ func TestReadRequest(t *testing.T) {
 		"authority":           "CONNECT a.example.com:443 HTTP/1.1\r\nHost: a.example.com:443\r\n\r\n",
 		"leading CRLF":        "\r\nGET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n",
 		"slash in the host":   "GET / HTTP/1.1\r\nHost: a.example.com/x\r\n\r\n",
+		"two dots":            "GET / HTTP/1.1\r\nHost: a.example.com..\r\n\r\n",
+		"a dot alone":         "GET / HTTP/1.1\r\nHost: .\r\n\r\n",
 		"port":                "GET / HTTP/1.1\r\nHost: a.example.com:80a\r\n\r\n",
 		"too long":            "GET / HTTP/1.1\r\nHost: a.example.com\r\nX: " + strings.Repeat("y", maxHead) + "\r\n\r\n",
 		"a CR in a line":      "GET / HTTP/1.0\r\nA: b\r\r\n\r\n",
