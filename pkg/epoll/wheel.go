@@ -54,6 +54,9 @@ func (w *wheel) set(id, deadline, now uint32) {
 	if w.node(i).next != none {
 		w.unlink(i)
 	}
+	if w.armed == 0 { // nothing may have happened for so long that the wheel's place says nothing any more
+		w.tick = now >> tickShift
+	}
 	if int32(deadline-now) < 1 {
 		deadline = now + 1
 	}

@@ -77,6 +77,27 @@ func TestWheelAgainstMap(t *testing.T) {
 	}
 }
 
+// A loop without timers to which nothing happens does not turn its wheel, for weeks perhaps.
+func TestWheelAfterRest(t *testing.T) {
+	const day = 24 * 60 * 60 * 1000
+	for rested := uint32(day); rested < 49*day; rested += day {
+		var w wheel
+		w.init()
+		now, fired := rested, false
+		deadline := now + 5000
+		w.set(1, deadline, now)
+		for !fired {
+			w.advance(now, func(uint32) { fired = true })
+			if !fired {
+				now += uint32(w.timeout(now))
+			}
+		}
+		if late := int32(now - deadline); late < 0 || late > 1<<tickShift {
+			t.Errorf("after %d days a timer is %d ms late", rested/day, late)
+		}
+	}
+}
+
 func values(m map[uint32]uint32) []uint32 {
 	var all []uint32
 	for _, v := range m {
