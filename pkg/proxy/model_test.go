@@ -321,7 +321,8 @@ func runModel(t *testing.T, seed uint64) {
 			{Address: netip.MustParseAddrPort("10.0.0.2:443"), Weight: 1},
 		}, Options: route.BackendOptions{
 			ConnectTimeout: 5 * time.Second, IdleTimeout: time.Hour, Balance: route.Balance(seed % 3),
-			Stick: route.Stick(seed / 3 % 3), StickSize: 2, StickExpire: time.Hour, ClientSource: seed%4 == 1,
+			SendProxy: route.ProxyProtocol(seed / 7 % 3),
+			Stick:     route.Stick(seed / 3 % 3), StickSize: 2, StickExpire: time.Hour, ClientSource: seed%4 == 1,
 		}}},
 	}
 	table := route.Build(&policy, nil)
@@ -332,10 +333,13 @@ func runModel(t *testing.T, seed uint64) {
 	var all []*modelled
 	for range 1 + random.IntN(4) {
 		m := &modelled{client: &fakeSocket{window: random.IntN(2000), fin: true}}
-		switch whole := hello.Bytes(hello.Options{Name: "app.example.com", PostQuantum: random.IntN(2) == 0}); random.IntN(4) {
+		switch whole := hello.Bytes(hello.Options{Name: "app.example.com", PostQuantum: random.IntN(2) == 0}); random.IntN(5) {
 		case 0: // a server that speaks first
 		case 1:
 			m.client.script = append(m.client.script, "not TLS"...)
+		case 2: // larger than a record may be
+			whole = hello.Bytes(hello.Options{Name: "app.example.com", Size: 50_000 + random.IntN(15_000)})
+			m.client.script = hello.Records(whole, 1<<14, 2<<14, 3<<14)
 		default:
 			m.client.script = hello.Records(whole, 1+random.IntN(len(whole)-10))
 		}
@@ -496,7 +500,17 @@ func checkModel(t *testing.T, l *loop, all []*modelled, answers [][]byte) {
 		if hostile && len(reached.written) == 0 && reached.read == 0 && bytes.HasPrefix(noServer[:], m.client.written) {
 			continue // every server broke off before it was told anything; the alert may not fit into a write
 		}
-		if !bytes.HasPrefix(m.client.script, reached.written) {
+		got := reached.written
+		if l.targets[0].pool.Backend.Options.SendProxy != route.ProxyNone {
+			header, client, ok := readHeader(got)
+			if !ok || header == 0 && !hostile || header > 0 && client != modelClient {
+				t.Errorf("client %d: the server got a header of %d bytes, for client %s", i, header, client)
+			}
+			if got = got[header:]; header == 0 {
+				got = nil
+			}
+		}
+		if !bytes.HasPrefix(m.client.script, got) {
 			t.Errorf("client %d: the server got other bytes than were sent", i)
 		}
 		if !bytes.HasPrefix(answers[i], m.client.written) {
@@ -505,9 +519,9 @@ func checkModel(t *testing.T, l *loop, all []*modelled, answers [][]byte) {
 		if hostile {
 			continue
 		}
-		if len(reached.written) != len(m.client.script) || len(m.client.written) != len(answers[i]) {
+		if len(got) != len(m.client.script) || len(m.client.written) != len(answers[i]) {
 			t.Errorf("client %d: the server got %d of %d bytes, the client %d of %d", i,
-				len(reached.written), len(m.client.script), len(m.client.written), len(answers[i]))
+				len(got), len(m.client.script), len(m.client.written), len(answers[i]))
 		}
 	}
 	if n := l.shared.connections.Load(); n != 0 {

@@ -114,12 +114,15 @@ func (c *conn) keep(l *loop, received []byte, parser *sni.Parser) bool {
 	return l.peekGrew(c, len(b.space))
 }
 
+// mostReceived leaves room in a buffer for the header of ours that a server may want in front.
+const mostReceived = largeBuffer - maxOwnHeader
+
 // space is where to read to next: behind what was received, or into the scratch buffer where nothing was, or no room is
 // left.
 func (c *conn) space(l *loop) []byte {
 	if c.up.buffer != noBuffer {
 		b := l.buffers.at(c.up.buffer)
-		if room := b.space[b.end:]; len(room) > 0 {
+		if room := b.space[b.end:min(len(b.space), mostReceived)]; len(room) > 0 {
 			return room
 		}
 	}
