@@ -61,6 +61,7 @@ type conn struct {
 	watched   watching // of the client's descriptor; the server's is always watched for both
 	queued    bool     // in the loop's list of connections to go on with
 	draining  bool     // the timer ends the connection, however busy
+	vanished  bool     // the client broke off, or answers no more
 	severed   bool     // the server takes no more bytes, and what it had sent is being passed on
 	noDelay   bool     // set on the server's descriptor
 	keepAlive bool     // set on the server's descriptor
@@ -114,6 +115,9 @@ func (c *conn) step(l *loop, from side, events epoll.Events) (done bool) {
 	}
 	if events&gone != 0 {
 		in.closing = true
+	}
+	if events&epoll.Failed != 0 && from == clientSide {
+		c.vanished = true
 	}
 	if events&(epoll.Writable|epoll.HungUp|epoll.Failed) != 0 {
 		out.writable = true

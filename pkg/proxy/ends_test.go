@@ -79,10 +79,31 @@ func TestEndsArePassedOn(t *testing.T) {
 	}
 }
 
-// faultySockets panics once, on a descriptor's first read after it is armed.
+// A client that ended its stream may still break off, and is read no more. A server that is silent would keep the
+// connection until that had rested for too long.
+func TestResetBehindTheEnd(t *testing.T) {
+	ended, gone := make(chan struct{}), make(chan struct{})
+	w := appWorld(t, func(_ *server, c *net.TCPConn) {
+		io.ReadAll(c)
+		ended <- struct{}{}
+		<-gone
+	})
+	defer close(gone)
+	c := w.dial()
+	c.Write(appHello)
+	c.CloseWrite()
+	<-ended
+	c.SetLinger(0)
+	c.Close()
+	w.until("it is over", func(s Stats) bool {
+		return s.Active == 0 && s.backend("app").Connections[ConnectionResult{"tls", "reset"}] == 1
+	})
+}
+
+// faultySockets panics once, on a descriptor's first read after it is armed, or its first close after that is.
 type faultySockets struct {
 	kernel
-	armed atomic.Bool
+	armed, armedClose atomic.Bool
 }
 
 func (f *faultySockets) read(fd int32, p []byte) (int, unix.Errno) {
@@ -92,16 +113,27 @@ func (f *faultySockets) read(fd int32, p []byte) (int, unix.Errno) {
 	return f.kernel.read(fd, p)
 }
 
-// A panic ends the connection that it happened on, and no other.
-func TestPanicIsContained(t *testing.T) {
-	w := appWorld(t, func(_ *server, c *net.TCPConn) { io.Copy(c, c) })
-	var faulty *faultySockets
+func (f *faultySockets) close(fd int32) {
+	if f.armedClose.CompareAndSwap(true, false) {
+		panic("another bug")
+	}
+	f.kernel.close(fd)
+}
+
+func (w *world) faultySockets() (faulty *faultySockets) {
 	w.proxy.mu.Lock()
+	defer w.proxy.mu.Unlock()
 	w.proxy.onLoops(func(_ int, l *loop) {
 		faulty = &faultySockets{kernel: l.sockets.(kernel)}
 		l.sockets = faulty
 	})
-	w.proxy.mu.Unlock()
+	return faulty
+}
+
+// A panic ends the connection that it happened on, and no other.
+func TestPanicIsContained(t *testing.T) {
+	w := appWorld(t, func(_ *server, c *net.TCPConn) { io.Copy(c, c) })
+	faulty := w.faultySockets()
 	for _, stage := range []string{"peeking", "relaying"} {
 		survivor := w.openTo("app.example.com")
 		var victim *net.TCPConn
@@ -123,6 +155,24 @@ func TestPanicIsContained(t *testing.T) {
 		w.until("all is closed", func(s Stats) bool { return s.Active == 0 && s.Peeking == 0 })
 	}
 	w.until("they are counted", func(s Stats) bool { return s.Listeners[0].Rejected["fault"] == 2 })
+}
+
+// One that happens again while the connection is closed leaves nothing behind that meets the next one in its place.
+func TestPanicWhileContained(t *testing.T) {
+	w := appWorld(t, echo)
+	clock, faulty := w.handClock(), w.faultySockets()
+	victim := w.dial()
+	w.until("it is in", func(s Stats) bool { return s.Active == 1 })
+	faulty.armedClose.Store(true)
+	faulty.armed.Store(true)
+	victim.Write([]byte("x"))
+	if _, err := io.ReadAll(victim); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the victim saw %v", err)
+	}
+	clock.pass(2 * patience) // as long as it might have taken for its hello
+	if s := w.proxy.Stats(); s.Active != 0 || s.Peeking != 0 {
+		t.Errorf("%d connections, %d hellos", s.Active, s.Peeking)
+	}
 }
 
 // A server that accepts and then does nothing at all holds up nobody else.

@@ -194,7 +194,8 @@ func (l *loop) contain(c *conn) {
 	}
 	l.listeners[c.listener].rejected[rejectFault]++
 	defer func() {
-		if recover() != nil { // its books are not in order: at least its descriptors go
+		if recover() != nil { // its books are not in order: at least its descriptors and its timer go
+			l.timers.ClearTimer(c.index)
 			l.sockets.close(c.client)
 			l.sockets.close(c.server)
 		}

@@ -44,6 +44,8 @@ func (c *conn) relay(l *loop) (done bool) {
 		return c.part(l)
 	case c.up.finished && c.down.finished:
 		return c.end(l, resultOK, c.first)
+	case c.up.finished && c.vanished: // its stream has ended, so it is read no more, which would show it
+		return c.end(l, resultReset, byClient)
 	}
 	if up == unfinished || down == unfinished {
 		l.goOn(c)
