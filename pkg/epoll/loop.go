@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -113,7 +114,7 @@ func (l *Loop) Remove(fd int) error {
 func (l *Loop) control(op, fd int, index, generation uint32, events Events) error {
 	event := unix.EpollEvent{Events: uint32(events), Fd: int32(index), Pad: int32(generation)}
 	// epoll_ctl never blocks, so Go's scheduler need not hear of it.
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(l.fd), uintptr(op), uintptr(fd),
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(l.fd), uintptr(op), uintptr(fd),
 		uintptr(unsafe.Pointer(&event)), 0, 0)
 	if errno != 0 {
 		return os.NewSyscallError("epoll_ctl", errno)
@@ -245,7 +246,7 @@ func (l *Loop) wait(more bool) (int, error) {
 		if timeout < 0 || timeout > patience {
 			short = patience
 		}
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.events[0])),
+		n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.events[0])),
 			batch, uintptr(short), 0, 0)
 		switch {
 		case errno == unix.EINTR:

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,14 +42,14 @@ func (s *shared) borrows(client, server netip.Addr) bool {
 
 // dial begins the connection to a server, with the client's address where the backend is to see that.
 func (c *conn) dial(l *loop, to netip.AddrPort, options *route.BackendOptions) (fd int32, errno unix.Errno) {
+	var from netip.Addr
 	if options.ClientSource {
 		if client := c.clientAddress(); l.shared.borrows(client, to.Addr()) {
-			c.borrowed = true
-			return l.sockets.connectFrom(client, to)
+			from = client
 		}
 	}
-	c.borrowed = false
-	return l.sockets.connect(to)
+	c.borrowed = from.IsValid()
+	return l.sockets.connect(from, to, c.up.buffer != noBuffer)
 }
 
 // dialFailed counts a connect that failed. One with a client's address may have failed because of that address: a
@@ -70,34 +71,20 @@ func (c *conn) dialFailed(l *loop, server int, why error) {
 // unansweredInARow is how many borrowed addresses in a row have to fail before something is said about it.
 const unansweredInARow = 3
 
-// connectFrom is connect from an address that need not be ours. The kernel chooses the port when it knows where the
+// borrow has a socket connect from an address that need not be ours. The kernel chooses the port when it knows where the
 // connection goes (IP_BIND_ADDRESS_NO_PORT): it is free as long as no connection to the same server has it.
-func (kernel) connectFrom(from netip.Addr, to netip.AddrPort) (int32, unix.Errno) {
-	var a, own address
-	family := a.set(to)
-	own.set(netip.AddrPortFrom(from, 0))
-	fd, _, errno := unix.RawSyscall(unix.SYS_SOCKET, family,
-		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if errno != 0 {
-		return -1, errno
-	}
+func borrow(fd int, from netip.Addr) unix.Errno {
+	var own address
 	level, option := unix.SOL_IP, unix.IP_TRANSPARENT
-	if family == unix.AF_INET6 {
+	if own.set(netip.AddrPortFrom(from, 0)) == unix.AF_INET6 {
 		level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
 	}
-	errno = errnoOf(unix.SetsockoptInt(int(fd), level, option, 1))
-	if errno == 0 {
-		errno = errnoOf(unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1))
+	if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+		return errnoOf(err)
 	}
-	if errno == 0 {
-		_, _, errno = unix.RawSyscall(unix.SYS_BIND, fd, uintptr(unsafe.Pointer(&own.raw)), uintptr(own.size))
+	if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return errnoOf(err)
 	}
-	if errno == 0 {
-		_, _, errno = unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
-	}
-	if errno != 0 && errno != unix.EINPROGRESS {
-		unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
-		return -1, errno
-	}
-	return int32(fd), 0
+	_, _, errno := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&own.raw)), uintptr(own.size))
+	return errno
 }

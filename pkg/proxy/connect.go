@@ -137,6 +137,7 @@ func (c *conn) connected(l *loop) (done bool) {
 			}
 			return c.connectFailed(l, errno)
 		}
+		l.sockets.acknowledge(c.server)
 	}
 	t := l.targets[c.target]
 	t.pool.Connected(int(c.chosen), c.key)

@@ -128,7 +128,7 @@ func fullListener(t *testing.T) netip.AddrPort {
 	syscall.Listen(fd, 0)
 	address := kernel{}.local(int32(fd))
 	for range 2 {
-		if c, errno := (kernel{}).connect(address); errno == 0 {
+		if c, errno := (kernel{}).connect(netip.Addr{}, address, false); errno == 0 {
 			t.Cleanup(func() { kernel{}.close(c) })
 		}
 	}

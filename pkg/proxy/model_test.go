@@ -38,6 +38,7 @@ type fakeSocket struct {
 
 	connecting bool
 	refuses    unix.Errno // what the connect ends with
+	delays     bool       // acknowledgements: not to be left so
 
 	window  int    // bytes that a write may take now
 	stuck   bool   // a write took less than it was given: an edge is due when the window opens
@@ -82,6 +83,9 @@ func (f *fakeWorld) read(fd int32, p []byte) (int, unix.Errno) {
 	s := f.socket(fd)
 	if s.connecting {
 		return 0, unix.EAGAIN
+	}
+	if s.delays {
+		panic("acknowledgements of what the server sends would be delayed")
 	}
 	available := s.arrived - s.read
 	if available > 0 && f.random.IntN(4) == 0 { // less has arrived than we thought; the rest follows with an edge
@@ -170,21 +174,27 @@ func (f *fakeWorld) splice(from, to int32, n int) (int, unix.Errno) {
 	return n, errno
 }
 
-func (f *fakeWorld) connect(to netip.AddrPort) (int32, unix.Errno) {
+func (f *fakeWorld) connect(from netip.Addr, to netip.AddrPort, speaks bool) (int32, unix.Errno) {
+	if from.IsValid() && (from != modelClient.Addr() || !f.borrowing) {
+		panic(fmt.Sprintf("an address is borrowed that is not to be: %s", from))
+	}
 	if f.faults && f.random.IntN(30) == 0 {
 		return -1, unix.EMFILE
 	}
 	if f.random.IntN(20) == 0 {
 		return -1, unix.ENETUNREACH
 	}
-	return f.open(f.dialled(to)), 0
+	s := f.dialled(to)
+	s.delays = speaks
+	return f.open(s), 0
 }
 
-func (f *fakeWorld) connectFrom(from netip.Addr, to netip.AddrPort) (int32, unix.Errno) {
-	if from != modelClient.Addr() || !f.borrowing {
-		panic(fmt.Sprintf("an address is borrowed that is not to be: %s", from))
+func (f *fakeWorld) acknowledge(fd int32) {
+	s := f.socket(fd)
+	if len(s.written) == 0 {
+		panic("nothing was written that completes the handshake")
 	}
-	return f.connect(to)
+	s.delays = false
 }
 
 func (f *fakeWorld) failure(fd int32) unix.Errno { return f.socket(fd).refuses }
