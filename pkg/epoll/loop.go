@@ -36,7 +36,8 @@ const (
 
 // A Handler reacts to what a Loop sees. Its methods run on the Loop's goroutine.
 type Handler interface {
-	// Ready is called for a descriptor that was added with this index and generation. The handler must ignore a
+	// Ready is called for a descriptor that was added with this index and generation: of those that are ready at once,
+	// last for those whose peer has ended or failed. The handler must ignore a
 	// generation that it no longer knows: an event may have been fetched before the descriptor was closed.
 	Ready(index, generation uint32, events Events)
 	// Expired is called once after the timer that was set for id ran out.
@@ -177,6 +178,10 @@ func (l *Loop) wakeUp() {
 	unix.Write(l.wake, one[:])
 }
 
+// gone is what makes an event one to see to last: nobody waits for descriptors to be closed, which takes longer than to
+// pass on what others wait for.
+const gone = ReadClosed | Failed | HungUp
+
 // Run calls the handler until Stop. While events keep coming it does not give its processor back, even where it waits:
 // GOMAXPROCS must leave another one to all other goroutines, which otherwise get a turn every 20 ms alone, as does the
 // garbage collector. An error means that the kernel refused to wait, which only a programming error can cause.
@@ -191,13 +196,21 @@ func (l *Loop) Run(h Handler) error {
 		}
 		l.passed = time.Since(l.start)
 		l.now = uint32(l.passed / time.Millisecond)
-		stop := false
+		ended, stop := 0, false
 		for i := range l.events[:n] {
 			event := &l.events[i]
-			if uint32(event.Fd) == wakeIndex {
+			switch {
+			case uint32(event.Fd) == wakeIndex:
 				stop = l.runPosted()
-				continue
+			case Events(event.Events)&gone != 0:
+				l.events[ended] = *event
+				ended++
+			default:
+				h.Ready(uint32(event.Fd), uint32(event.Pad), Events(event.Events))
 			}
+		}
+		for i := range l.events[:ended] {
+			event := &l.events[i]
 			h.Ready(uint32(event.Fd), uint32(event.Pad), Events(event.Events))
 		}
 		l.timers.advance(l.now, h.Expired)

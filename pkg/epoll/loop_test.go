@@ -1,6 +1,7 @@
 package epoll
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -58,6 +59,35 @@ func TestReadyOnce(t *testing.T) {
 	})
 	if err != nil || calls != 1 {
 		t.Errorf("called %d times (%v), want once", calls, err)
+	}
+}
+
+// What has ended is seen to last, in the order in which it ended.
+func TestEndsComeLast(t *testing.T) {
+	l := newTestLoop(t)
+	var peers [5]int
+	for i := range peers {
+		var end int
+		end, peers[i] = socketPair(t)
+		if err := l.Add(end, uint32(i), 0, Readable|ReadClosed|EdgeTriggered); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, peer := range peers {
+		if i%2 == 0 {
+			unix.Shutdown(peer, unix.SHUT_WR)
+		} else {
+			unix.Write(peer, []byte("x"))
+		}
+	}
+	var order []uint32
+	err := l.Run(recorder{ready: func(index, _ uint32, _ Events) {
+		if order = append(order, index); len(order) == len(peers) {
+			l.Stop()
+		}
+	}})
+	if want := []uint32{1, 3, 0, 2, 4}; err != nil || !slices.Equal(order, want) {
+		t.Errorf("came in the order %d (%v), want %d", order, err, want)
 	}
 }
 
