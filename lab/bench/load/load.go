@@ -8,8 +8,8 @@
 // Message bytes each: one that begins with 'p' gets one back, one that begins with 'b' gets bytes without end.
 //
 // A client begins with the hello at once after connect, as TLS clients do, and closes first (FIN) when it has its answer.
-// Ports do not run out: Linux takes them over from TIME_WAIT on loopback after a second, and two source addresses need
-// longer than that to use all of theirs.
+// Ports do not run out: Linux takes them over from TIME_WAIT on loopback after a second, and each source address needs
+// longer than that to use half of its own, which is when the kernel begins to search.
 package load
 
 import (
