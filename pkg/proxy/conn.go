@@ -194,10 +194,15 @@ func (c *conn) idle(l *loop) (done bool) {
 func (c *conn) end(l *loop, how result, by party) (done bool) {
 	l.targets[c.target].count(c.listener, how)
 	c.note(l, ending{how: how, by: by})
-	if how == resultReset || how == resultDrained {
+	switch how {
+	case resultReset, resultDrained:
 		l.sockets.reset(c.client)
 		if c.server >= 0 {
 			l.sockets.reset(c.server)
+		}
+	case resultOK:
+		if c.first == byClient && !c.borrowed { // otherwise the server's socket still has to see our end through
+			c.retireServer(l)
 		}
 	}
 	c.close(l)
@@ -218,9 +223,20 @@ func (c *conn) close(l *loop) {
 func (c *conn) closeServer(l *loop) {
 	if c.server >= 0 {
 		l.sockets.close(c.server)
-		l.targets[c.target].pool.Closed(int(c.chosen))
-		c.server = -1
+		c.leftServer(l)
 	}
+}
+
+// retireServer is closeServer for a connection that another one may take the place of.
+func (c *conn) retireServer(l *loop) {
+	server := &l.targets[c.target].pool.Backend.Servers[c.chosen]
+	l.sockets.retire(c.server, server.Address.Addr())
+	c.leftServer(l)
+}
+
+func (c *conn) leftServer(l *loop) {
+	l.targets[c.target].pool.Closed(int(c.chosen))
+	c.server = -1
 }
 
 // unroute takes the connection off its server, its route and its target.

@@ -102,7 +102,7 @@ func TestResetBehindTheEnd(t *testing.T) {
 
 // faultySockets panics once, on a descriptor's first read after it is armed, or its first close after that is.
 type faultySockets struct {
-	kernel
+	*kernel
 	armed, armedClose atomic.Bool
 }
 
@@ -124,7 +124,7 @@ func (w *world) faultySockets() (faulty *faultySockets) {
 	w.proxy.mu.Lock()
 	defer w.proxy.mu.Unlock()
 	w.proxy.onLoops(func(_ int, l *loop) {
-		faulty = &faultySockets{kernel: l.sockets.(kernel)}
+		faulty = &faultySockets{kernel: l.sockets.(*kernel)}
 		l.sockets = faulty
 	})
 	return faulty

@@ -126,10 +126,10 @@ func fullListener(t *testing.T) netip.AddrPort {
 	}
 	t.Cleanup(func() { syscall.Close(fd) })
 	syscall.Listen(fd, 0)
-	address := kernel{}.local(int32(fd))
+	address := new(kernel).local(int32(fd))
 	for range 2 {
-		if c, errno := (kernel{}).connect(netip.Addr{}, address, false); errno == 0 {
-			t.Cleanup(func() { kernel{}.close(c) })
+		if c, errno := new(kernel).connect(netip.Addr{}, address, false); errno == 0 {
+			t.Cleanup(func() { new(kernel).close(c) })
 		}
 	}
 	return address

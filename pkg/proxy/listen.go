@@ -191,4 +191,5 @@ func (l *loop) abandon() {
 		l.release(c)
 	})
 	l.closePipes()
+	l.sockets.closeRetired()
 }

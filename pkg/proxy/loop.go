@@ -111,7 +111,7 @@ func newLoop(s *shared) (*loop, error) {
 	return &loop{
 		poll:    poll,
 		timers:  poll,
-		sockets: kernel{poll},
+		sockets: &kernel{poll: poll, renewed: -1},
 		shared:  s,
 		plan:    planOf(&route.Table{}, false),
 		names:   make(map[uint32]string),

@@ -36,6 +36,7 @@ type fakeSocket struct {
 	finSeen bool   // and that has arrived
 	broken  bool   // the peer reset the connection
 
+	peer       netip.Addr // of a connection of ours
 	connecting bool
 	refuses    unix.Errno // what the connect ends with
 	delays     bool       // acknowledgements: not to be left so
@@ -63,6 +64,7 @@ type fakeWorld struct {
 	faults  bool // the kernel runs short of things
 	resets  bool // peers break off
 
+	retired   []int32
 	borrowing bool // servers are to see the client's address
 }
 
@@ -185,7 +187,13 @@ func (f *fakeWorld) connect(from netip.Addr, to netip.AddrPort, speaks bool) (in
 		return -1, unix.ENETUNREACH
 	}
 	s := f.dialled(to)
-	s.delays = speaks
+	s.peer, s.delays = to.Addr(), speaks
+	if n := len(f.retired); n > 0 && f.random.IntN(2) == 0 {
+		fd := f.retired[n-1]
+		f.retired = f.retired[:n-1]
+		f.sockets[fd] = s
+		return fd, 0
+	}
 	return f.open(s), 0
 }
 
@@ -204,6 +212,17 @@ func (f *fakeWorld) reset(fd int32)              { f.socket(fd).reset = true }
 func (f *fakeWorld) noDelay(fd int32)            { f.socket(fd) }
 func (f *fakeWorld) keepAlive(fd int32)          { f.socket(fd) }
 func (f *fakeWorld) close(fd int32)              { f.socket(fd).closed = true }
+
+func (f *fakeWorld) retire(fd int32, server netip.Addr) {
+	s := f.socket(fd)
+	if s.peer != server || !s.ended || !s.finSeen || s.read < len(s.script) || s.reset {
+		panic("a connection is not over and is to be used again")
+	}
+	s.closed = true
+	f.retired = append(f.retired, fd)
+}
+
+func (f *fakeWorld) closeRetired() { f.retired = nil }
 
 func (f *fakeWorld) watch(fd int32, index, generation uint32, writable bool) unix.Errno {
 	if f.faults && f.random.IntN(30) == 0 {

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sniroute/sniroute/lab/hello"
 )
 
@@ -227,41 +225,4 @@ func TestRelayShares(t *testing.T) {
 		})
 	}
 	all.Wait()
-}
-
-// The hello completes the handshake with the server: one packet less than where the acknowledgement comes by itself.
-func TestHandshakeWithHello(t *testing.T) {
-	segments := make(chan uint32, 1)
-	w := appWorld(t, func(_ *server, c *net.TCPConn) {
-		if _, err := io.ReadFull(c, make([]byte, len(appHello))); err != nil {
-			return
-		}
-		raw, err := c.SyscallConn()
-		if err != nil {
-			return
-		}
-		raw.Control(func(fd uintptr) {
-			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-				segments <- info.Segs_in
-			}
-		})
-	})
-	send := func(c *net.TCPConn) uint32 {
-		defer c.Close()
-		if _, err := c.Write(appHello); err != nil {
-			t.Fatal(err)
-		}
-		return <-segments
-	}
-	direct, err := net.DialTCP("tcp4", nil, net.TCPAddrFromAddrPort(w.servers["app"].address))
-	if err != nil {
-		t.Fatal(err)
-	}
-	apart := send(direct)
-	for range 20 { // on a busy machine the kernel's timer may come first
-		if send(w.dial()) == apart-1 {
-			return
-		}
-	}
-	t.Errorf("the server gets %d packets until it has the hello, each time", apart)
 }

@@ -32,6 +32,10 @@ type sockets interface {
 	finish(fd int32)
 	reset(fd int32)
 	close(fd int32)
+	// retire is close for a connection to a server of which both streams have come to their end. A later connect may
+	// return the descriptor again; closeRetired closes those that wait for one.
+	retire(fd int32, server netip.Addr)
+	closeRetired()
 	noDelay(fd int32)
 	keepAlive(fd int32)
 	// watch registers the descriptor of one side of a connection, edge-triggered, for reading and where asked for
@@ -44,7 +48,9 @@ type sockets interface {
 // is non-blocking, and worth a fifth of the CPU of a short connection. They are package syscall's, as those of x/sys/unix
 // reach the kernel through two wrappers more.
 type kernel struct {
-	poll *epoll.Loop
+	poll    *epoll.Loop
+	retired [2][]int32 // of IPv4, of IPv6
+	renewed int32      // what connect has just returned, if it was a retired one: epoll knows it
 }
 
 const (
@@ -52,7 +58,7 @@ const (
 	both    = reading | epoll.Writable
 )
 
-func (kernel) read(fd int32, p []byte) (int, unix.Errno) {
+func (*kernel) read(fd int32, p []byte) (int, unix.Errno) {
 	for {
 		// recvfrom(2) where read(2) would do: it is spared what files need, a fifth of a short read.
 		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
@@ -66,7 +72,7 @@ func (kernel) read(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
-func (kernel) write(fd int32, p []byte) (int, unix.Errno) {
+func (*kernel) write(fd int32, p []byte) (int, unix.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
 			uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
@@ -79,7 +85,7 @@ func (kernel) write(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
-func (kernel) pipe(size int) (pipe, unix.Errno) {
+func (*kernel) pipe(size int) (pipe, unix.Errno) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		return pipe{}, errnoOf(err)
@@ -93,7 +99,7 @@ func (kernel) pipe(size int) (pipe, unix.Errno) {
 	return made, 0
 }
 
-func (kernel) splice(from, to int32, n int) (int, unix.Errno) {
+func (*kernel) splice(from, to int32, n int) (int, unix.Errno) {
 	for {
 		moved, _, errno := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
 			unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
@@ -150,31 +156,50 @@ func port(field *uint16) uint16 {
 	return uint16(b[0])<<8 | uint16(b[1])
 }
 
-func (kernel) connect(from netip.Addr, to netip.AddrPort, speaks bool) (int32, unix.Errno) {
+func (k *kernel) connect(from netip.Addr, to netip.AddrPort, speaks bool) (int32, unix.Errno) {
 	var a address
 	family := a.set(to)
-	fd, _, errno := syscall.RawSyscall(unix.SYS_SOCKET, family,
+	k.renewed = -1
+	if !from.IsValid() {
+		if fd := k.renew(family); fd >= 0 {
+			if errno := connect(fd, &a, speaks); errno == 0 {
+				k.renewed = fd
+				return fd, 0
+			}
+			k.close(fd) // a fault of the network's, or of the socket's past: a new one tells
+		}
+	}
+	made, _, errno := syscall.RawSyscall(unix.SYS_SOCKET, family,
 		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if errno != 0 {
 		return -1, errno
 	}
-	if speaks {
-		setQuickAck(int32(fd), 0)
-	}
+	fd := int32(made)
 	if from.IsValid() {
 		errno = borrow(int(fd), from)
 	}
 	if errno == 0 {
-		_, _, errno = syscall.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&a.raw)), uintptr(a.size))
+		errno = connect(fd, &a, speaks)
 	}
-	if errno != 0 && errno != unix.EINPROGRESS {
-		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	if errno != 0 {
+		k.close(fd)
 		return -1, errno
 	}
-	return int32(fd), 0
+	return fd, 0
 }
 
-func (kernel) acknowledge(fd int32) { setQuickAck(fd, 1) }
+func connect(fd int32, to *address, speaks bool) unix.Errno {
+	if speaks {
+		setQuickAck(fd, 0)
+	}
+	_, _, errno := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
+	if errno == unix.EINPROGRESS {
+		return 0
+	}
+	return errno
+}
+
+func (*kernel) acknowledge(fd int32) { setQuickAck(fd, 1) }
 
 // setQuickAck says whether what comes is acknowledged at once, until the kernel decides by itself again (TCP_QUICKACK,
 // tcp(7)). Before connect, 0 leaves the handshake's last acknowledgement to the first data, as HAProxy's option
@@ -200,7 +225,7 @@ func accept(listener int32) (int32, netip.AddrPort, unix.Errno) {
 	}
 }
 
-func (kernel) failure(fd int32) unix.Errno {
+func (*kernel) failure(fd int32) unix.Errno {
 	errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
 		return unix.EIO
@@ -208,7 +233,7 @@ func (kernel) failure(fd int32) unix.Errno {
 	return unix.Errno(errno)
 }
 
-func (kernel) local(fd int32) netip.AddrPort {
+func (*kernel) local(fd int32) netip.AddrPort {
 	var a address
 	a.size = unix.SizeofSockaddrInet6
 	syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)),
@@ -216,23 +241,23 @@ func (kernel) local(fd int32) netip.AddrPort {
 	return a.get()
 }
 
-func (kernel) finish(fd int32) {
+func (*kernel) finish(fd int32) {
 	syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
 }
 
-func (kernel) reset(fd int32) {
+func (*kernel) reset(fd int32) {
 	unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
-func (kernel) close(fd int32) {
+func (*kernel) close(fd int32) {
 	syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 }
 
-func (kernel) noDelay(fd int32) {
+func (*kernel) noDelay(fd int32) {
 	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 }
 
-func (kernel) keepAlive(fd int32) { setKeepAlive(int(fd)) }
+func (*kernel) keepAlive(fd int32) { setKeepAlive(int(fd)) }
 
 // setKeepAlive finds peers that vanished: after two minutes of silence, four questions 30 seconds apart.
 func setKeepAlive(fd int) {
@@ -242,15 +267,19 @@ func setKeepAlive(fd int) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4)
 }
 
-func (k kernel) watch(fd int32, index, generation uint32, writable bool) unix.Errno {
+func (k *kernel) watch(fd int32, index, generation uint32, writable bool) unix.Errno {
 	events := reading
 	if writable {
 		events = both
 	}
+	if fd == k.renewed {
+		k.renewed = -1
+		return errnoOf(k.poll.Modify(int(fd), index, generation, events))
+	}
 	return errnoOf(k.poll.Add(int(fd), index, generation, events))
 }
 
-func (k kernel) rewatch(fd int32, index, generation uint32) unix.Errno {
+func (k *kernel) rewatch(fd int32, index, generation uint32) unix.Errno {
 	return errnoOf(k.poll.Modify(int(fd), index, generation, both))
 }
 
