@@ -16,15 +16,20 @@ import (
 const maxRetired = 16
 
 func (k *kernel) retire(fd int32, server netip.Addr) {
-	retired := &k.retired[0]
-	if !server.Is4() {
-		retired = &k.retired[1]
-	}
+	retired := k.waiting(server.Is4())
 	if len(*retired) == maxRetired || !over(fd) {
 		k.close(fd)
 		return
 	}
 	*retired = append(*retired, fd)
+}
+
+// waiting returns the retired sockets of IPv4 or IPv6.
+func (k *kernel) waiting(is4 bool) *[]int32 {
+	if is4 {
+		return &k.retired[0]
+	}
+	return &k.retired[1]
 }
 
 // over says whether nothing is left to do for a socket: all that was sent, the end included, is acknowledged, and what
@@ -41,10 +46,7 @@ func over(fd int32) bool {
 // renew returns a retired socket that is as good as new; -1 if there is none. The kernel tells epoll of it, which is why
 // that happens no sooner: for the next connection it is an event like others, and none by itself.
 func (k *kernel) renew(family uintptr) int32 {
-	retired := &k.retired[0]
-	if family == unix.AF_INET6 {
-		retired = &k.retired[1]
-	}
+	retired := k.waiting(family == unix.AF_INET)
 	n := len(*retired)
 	if n == 0 {
 		return -1

@@ -49,7 +49,7 @@ type sockets interface {
 // reach the kernel through two wrappers more.
 type kernel struct {
 	poll    *epoll.Loop
-	retired [2][]int32 // of IPv4, of IPv6
+	retired [2][]int32 // see waiting
 	renewed int32      // what connect has just returned, if it was a retired one: epoll knows it
 }
 
