@@ -122,23 +122,25 @@ func (b *bench) prepare() error {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil { // explicitly, so that children keep it
 		return fmt.Errorf("raise the limit of descriptors: %w", err)
 	}
-	for _, p := range parameters {
+	return setParameters()
+}
+
+// setParameters sets those of the namespace's kernel that figures depend on.
+func setParameters() error {
+	for _, p := range []struct{ name, value string }{
+		// The ports that the kernel chooses from. It takes one over from TIME_WAIT after a second, and then searches half
+		// of the range before it tries the other: with the usual range all proxies are alike at 14,000 connections a
+		// second, all busy with the search. This one is enough for 27,000, and leaves out what the proxies listen on.
+		{"ip_local_port_range", "10240 65535"},
+		// Without timers that pace downloads, as bbr has them, at the cost of whoever is running. OpenWrt's cubic has none
+		// either, but not every kernel lets a namespace choose it.
+		{"tcp_congestion_control", "reno"},
+	} {
 		if err := os.WriteFile("/proc/sys/net/ipv4/"+p.name, []byte(p.value), 0); err != nil {
 			return fmt.Errorf("set net.ipv4.%s to %s: %w", p.name, p.value, err)
 		}
 	}
 	return nil
-}
-
-// parameters are those of the namespace's kernel that figures depend on.
-var parameters = []struct{ name, value string }{
-	// The ports that the kernel chooses from. It takes one over from TIME_WAIT after a second, and then searches half of
-	// the range before it tries the other: with the usual range all proxies are alike at 14,000 connections a second, all
-	// busy with the search. This one is enough for 27,000, and leaves out what the proxies listen on.
-	{"ip_local_port_range", "10240 65535"},
-	// Without timers that pace downloads, as bbr has them, at the cost of whoever is running. OpenWrt's cubic has none
-	// either, but not every kernel lets a namespace choose it.
-	{"tcp_congestion_control", "reno"},
 }
 
 // choose returns what wanted lists by name, in its order.

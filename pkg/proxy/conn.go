@@ -229,9 +229,9 @@ func (c *conn) closeServer(l *loop) {
 
 // retireServer is closeServer for a connection that another one may take the place of.
 func (c *conn) retireServer(l *loop) {
-	server := &l.targets[c.target].pool.Backend.Servers[c.chosen]
-	l.sockets.retire(c.server, server.Address.Addr())
-	c.leftServer(l)
+	server, fd := &l.targets[c.target].pool.Backend.Servers[c.chosen], c.server
+	c.leftServer(l) // first: what is retired must not be closed as well, whatever happens
+	l.sockets.retire(fd, server.Address.Addr())
 }
 
 func (c *conn) leftServer(l *loop) {
